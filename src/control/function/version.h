@@ -1,0 +1,45 @@
+/* One runnable configuration of a function: `$LATEST` as it was at one moment, or a published version.
+ *
+ * Immutable and counted: the registry makes one at each change; invocations, environments and the scheduler hold
+ * references while they use it. Everything a hot path needs is here, so nothing is queried or parsed there. All on the
+ * control loop. */
+#ifndef MAYFLY_FUNCTION_VERSION_H
+#define MAYFLY_FUNCTION_VERSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/str.h"
+#include "core/spec/runtime.h"
+
+struct function_variable {
+	const char *name, *value;
+};
+
+enum function_log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+
+struct function_version {
+	unsigned refs;
+	uint64_t id;              /* unique in this process's life: what the scheduler calls it by */
+	uint64_t function_id;     /* the same for all versions of one function in this process's life */
+	const char *name;         /* function name */
+	const char *version;      /* "$LATEST" or "7" */
+	const char *arn;          /* unqualified */
+	const char *role;
+	const struct runtime_row *runtime;
+	const char *handler;
+	unsigned memory_mb, timeout_s, ephemeral_mb;
+	const struct function_variable *variables;
+	size_t variable_count;
+	bool outbound;            /* network: tag mayfly:network, else the server's default */
+	char code_hex[65];        /* SHA-256 of the package: names the folder below code/ */
+	const char *log_group;    /* "/aws/lambda/<name>" */
+	enum function_log_format log_format;
+	const char *app_log_level, *system_log_level; /* JSON format; NULL in text format */
+};
+
+struct function_version *function_version_ref(struct function_version *v); /* returns v */
+void function_version_unref(struct function_version *v);                   /* NULL is fine */
+
+#endif
