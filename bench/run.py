@@ -95,9 +95,10 @@ def machine(bench):
             "commit": first_line(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"])}
 
 
-METHOD = ("Load generator, subjects and functions share this machine. All subjects of a section are measured in turn in "
-          "every round, the order reversed in every second one; figures are medians of the rounds, ratios are medians "
-          "of each round's ratio. Mayfly's requests are signed (SigV4), its logs and metrics are on.")
+METHOD = ("Load generator, subjects and functions share this machine. The subjects are measured in turn in every round, "
+          "the order reversed in every second one, serverless-offline in a turn of its own; figures are medians of the "
+          "rounds, ratios are medians of each round's ratio. Mayfly's requests are signed (SigV4), its logs and metrics "
+          "are on.")
 
 
 def print_machine(facts):

@@ -23,7 +23,8 @@ LANGUAGES = {
         "bare": {"/bin/true": ["/bin/true"]}},
     "python": {
         "runtime": "python3.11", "handler": "app.handler", "process": "python",
-        "code": "app.py", "bootstrap": "runtimes/python/bootstrap.py", "command": ["/usr/bin/python3"],
+        "code": "app.py", "bootstrap": ("runtimes/python/bootstrap.py",),
+        "command": ["/usr/bin/python3", "-S", "-X", "utf8"],
         "bare": {"python3 -c pass": ["/usr/bin/python3", "-c", "pass"],
                  "python3 -S -c pass": ["/usr/bin/python3", "-S", "-c", "pass"],
                  "python3 -I -S -c pass": ["/usr/bin/python3", "-I", "-S", "-c", "pass"],
@@ -31,7 +32,8 @@ LANGUAGES = {
                      ["/usr/bin/python3", "-I", "-S", "-c", "import json, _socket"]}},
     "nodejs": {
         "runtime": "nodejs20.x", "handler": "app.handler", "process": "node",
-        "code": "app.js", "bootstrap": "runtimes/nodejs/bootstrap.mjs", "command": ["/usr/bin/node"],
+        "code": "app.js", "bootstrap": ("runtimes/nodejs/bootstrap.mjs", "runtimes/nodejs/bootstrap.cjs"),
+        "command": ["/usr/bin/node"],
         "bare": {"node -e 0": ["/usr/bin/node", "-e", "0"]}},
 }
 
@@ -151,18 +153,14 @@ def server_help(binary):
 
 
 def bootstrap_command(bench, language):
-    """What runs a language's bootstrap; a first line `#!/usr/bin/...` gives the interpreter's own options."""
+    """What runs a language's bootstrap outside of any sandbox; the same options as the server's runtime row."""
     row = LANGUAGES[language]
     if "bootstrap" not in row:
         return [bench.program("bench-bootstrap")]
-    path = os.path.join(ROOT, row["bootstrap"])
-    if not os.path.exists(path):
-        raise RuntimeError(f"{row['bootstrap']} does not exist")
-    with open(path, "rb") as file:
-        first = file.readline().decode().strip()
-    words = first[2:].split() if first.startswith("#!/") else []
-    command = words if words and not words[0].endswith("/env") else row["command"]
-    return [*command, path]
+    for path in row["bootstrap"]:
+        if os.path.exists(os.path.join(ROOT, path)):
+            return [*row["command"], os.path.join(ROOT, path)]
+    raise RuntimeError(f"{row['bootstrap'][0]} does not exist")
 
 
 def runtime_env(language, api_port):

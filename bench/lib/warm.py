@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import time
 
 from . import procs
 from .stats import median, progress, table
@@ -10,6 +11,7 @@ from .subjects import EVENT, EXPECT, LANGUAGES, Dispatcher, Mayfly, NodeHttp, Se
 ENVIRONMENTS = 4
 CONNECTIONS = (1, 64)
 ENVIRONMENT_LIMIT = "--max-environments"
+WORKERS_START_S = (3.0, 1.0)  # serverless-offline starts a worker a connection, at some 60 ms of CPU each
 
 
 def run_load(bench, subject, name, connections, seconds):
@@ -28,18 +30,18 @@ def start_mayfly(bench, stack, language):
     return server, name
 
 
-def subjects_of(bench, stack, language, with_mayfly=True, with_dispatcher=True):
+def subjects_of(bench, stack, language, with_mayfly=True):
     """{label: (subject, function's name)}; what cannot be started is left out and reported."""
-    found = {}
-    makers = {}
+    makers = {"dispatcher": lambda: (stack.enter_context(Dispatcher(bench, language, ENVIRONMENTS)), None)}
     if with_mayfly:
         makers["mayfly"] = lambda: start_mayfly(bench, stack, language)
-    if with_dispatcher:
-        makers["dispatcher"] = lambda: (stack.enter_context(Dispatcher(bench, language, ENVIRONMENTS)), None)
     if language == "nodejs":
         makers["node http"] = lambda: (stack.enter_context(NodeHttp(bench)), None)
-    if language != "c":
-        makers["serverless-offline"] = lambda: (stack.enter_context(ServerlessOffline(bench)), language)
+    return started(bench, language, makers)
+
+
+def started(bench, language, makers):
+    found = {}
     for label, make in makers.items():
         try:
             found[label] = make()
@@ -48,22 +50,32 @@ def subjects_of(bench, stack, language, with_mayfly=True, with_dispatcher=True):
     return found
 
 
-def measure(bench, language, **which):
+def run_rounds(bench, language, subjects, runs, warm_seconds, settle_s=0.0):
+    for subject, name in subjects.values():
+        run_load(bench, subject, name, max(CONNECTIONS), warm_seconds)
+    time.sleep(settle_s)
+    for number in range(bench.options.rounds):
+        order = list(subjects.items())
+        for label, (subject, name) in order if number % 2 == 0 else reversed(order):
+            for connections in CONNECTIONS:
+                progress(f"warm {language} round {number + 1}: {label}, {connections} connections")
+                one = run_load(bench, subject, name, connections, bench.options.seconds)
+                runs.setdefault(label, {}).setdefault(connections, []).append(one)
+
+
+def measure(bench, language, with_mayfly=True):
+    """serverless-offline has a turn of its own: it goes on working after a load ends, which would spoil its neighbours."""
     runs = {}
     environments = None
     with contextlib.ExitStack() as stack:
-        subjects = subjects_of(bench, stack, language, **which)
-        for subject, name in subjects.values():
-            run_load(bench, subject, name, max(CONNECTIONS), bench.options.seconds / 2)
-        for number in range(bench.options.rounds):
-            order = list(subjects.items())
-            for label, (subject, name) in order if number % 2 == 0 else reversed(order):
-                for connections in CONNECTIONS:
-                    progress(f"warm {language} round {number + 1}: {label}, {connections} connections")
-                    one = run_load(bench, subject, name, connections, bench.options.seconds)
-                    runs.setdefault(label, {}).setdefault(connections, []).append(one)
+        subjects = subjects_of(bench, stack, language, with_mayfly)
+        run_rounds(bench, language, subjects, runs, bench.options.seconds / 2)
         if "mayfly" in subjects:
             environments = procs.count_named(subjects["mayfly"][0].proc.pid, LANGUAGES[language]["process"])
+    if language != "c":
+        with contextlib.ExitStack() as stack:
+            make = {"serverless-offline": lambda: (stack.enter_context(ServerlessOffline(bench)), language)}
+            run_rounds(bench, language, started(bench, language, make), runs, *WORKERS_START_S)
     return {"runs": runs, "environments": environments}
 
 
@@ -72,8 +84,8 @@ def condense(runs):
     out = {}
     for label, by_connections in runs.items():
         for connections, rounds in by_connections.items():
-            bare = runs.get("dispatcher", {}).get(connections)
-            ratios = [one["rps"] / other["rps"] for one, other in zip(rounds, bare or []) if other["rps"]]
+            bare = runs.get("dispatcher", {}).get(connections, []) if label != "serverless-offline" else []
+            ratios = [one["rps"] / other["rps"] for one, other in zip(rounds, bare) if other["rps"]]
             out.setdefault(label, {})[connections] = {
                 **{key: median([one[key] for one in rounds]) for key in ("rps", "p50_ms", "p90_ms", "p99_ms")},
                 "errors": sum(one["errors"] for one in rounds),
