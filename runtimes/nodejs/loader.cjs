@@ -1,0 +1,116 @@
+'use strict';
+// Finds and loads the function's module and handler by Lambda's rules.
+
+const fs = require('fs');
+const path = require('path');
+
+const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
+const HIGH_WATER_MARK = Symbol.for('aws.lambda.runtime.handler.streaming.highWaterMark');
+
+const fault = (kind, message) => new (require('./errors.cjs')[kind])(message);
+
+/** Layers' modules are found by require; the platform or the function's owner may say otherwise. */
+function setModulePath(root) {
+  if (process.env.NODE_PATH !== undefined) return;
+  const major = process.versions.node.split('.')[0];
+  const runtime = process.env.LAMBDA_RUNTIME_DIR || '/var/runtime';
+  process.env.NODE_PATH = [`/opt/nodejs/node${major}/node_modules`, '/opt/nodejs/node_modules',
+    `${runtime}/node_modules`, runtime, root].join(':');
+  require('module')._initPaths();
+}
+
+function split(name) {
+  if (name.includes('..')) {
+    throw fault('MalformedHandlerName',
+      `'${name}' is not a valid handler name. Use absolute paths when specifying root directories in handler names.`);
+  }
+  const base = path.basename(name);
+  const match = base.match(/^([^.]*)\.(.*)$/);
+  if (!match) throw fault('MalformedHandlerName', 'Bad handler');
+  return { folder: name.slice(0, name.indexOf(base)), module: match[1], property: match[2] };
+}
+
+/** Whether the nearest package.json says that .js files are ES modules. */
+function isModuleFolder(folder) {
+  for (;;) {
+    if (folder.endsWith('/node_modules')) return false;
+    const file = path.join(folder, 'package.json');
+    if (fs.existsSync(file)) {
+      try {
+        return JSON.parse(fs.readFileSync(file)).type === 'module';
+      } catch (error) {
+        console.warn(`${file} cannot be read, it will be ignored for ES module detection purposes.`, error);
+        return false;
+      }
+    }
+    if (folder === '/') return false;
+    folder = path.dirname(folder);
+  }
+}
+
+/** The loaded module, or a promise of it. */
+function loadModule(root, folder, name) {
+  const file = path.resolve(root, folder, name);
+  if (fs.existsSync(file)) {
+    const loaded = require(file);
+    if (loaded) return loaded;
+  }
+  if (fs.existsSync(`${file}.js`)) {
+    return isModuleFolder(path.dirname(file)) ? import(`${file}.js`) : require(`${file}.js`);
+  }
+  if (fs.existsSync(`${file}.mjs`)) return import(`${file}.mjs`);
+  if (fs.existsSync(`${file}.cjs`)) return require(`${file}.cjs`);
+  return require(require.resolve(name, { paths: [root, folder] }));
+}
+
+function translate(error) {
+  if (error instanceof SyntaxError) return fault('UserCodeSyntaxError', error);
+  if (error && error.code === 'MODULE_NOT_FOUND') return fault('ImportModuleError', error);
+  return error;
+}
+
+function pick(loaded, name, property) {
+  const handler = property.split('.').reduce((nested, key) => nested && nested[key], loaded);
+  if (!handler) throw fault('HandlerNotFound', `${name} is undefined or not exported`);
+  if (typeof handler !== 'function') throw fault('HandlerNotFound', `${name} is not a function`);
+  return handler;
+}
+
+function defineAwsLambda() {
+  globalThis.awslambda = {
+    streamifyResponse(handler, options) {
+      handler[STREAMING] = 'response';
+      if (options && typeof options.highWaterMark === 'number') handler[HIGH_WATER_MARK] = parseInt(options.highWaterMark, 10);
+      return handler;
+    },
+    get HttpResponseStream() {
+      return require('./streaming.cjs').HttpResponseStream;
+    },
+  };
+}
+
+/** Returns the handler, or a promise of it where its module loads asynchronously. */
+function load(root, name) {
+  const { folder, module, property } = split(name);
+  setModulePath(root);
+  const off = process.env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA;
+  if (off !== '1' && off !== 'true') defineAwsLambda();
+  let loaded;
+  try {
+    loaded = loadModule(root, folder, module);
+  } catch (error) {
+    throw translate(error);
+  }
+  if (!(loaded instanceof Promise)) return pick(loaded, name, property);
+  return loaded.then((found) => pick(found, name, property), (error) => { throw translate(error); });
+}
+
+/** null, or how the handler streams its answer. */
+function streaming(handler) {
+  const mode = handler[STREAMING];
+  if (mode === undefined || mode === null || mode === false) return null;
+  if (mode !== 'response') throw fault('MalformedStreamingHandler', 'Only response streaming is supported.');
+  return { highWaterMark: handler[HIGH_WATER_MARK] };
+}
+
+module.exports = { load, streaming };
