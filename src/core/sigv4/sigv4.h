@@ -74,7 +74,7 @@ struct sigv4_auth {
 	struct str signed_headers;        /* "host;x-amz-date" */
 	char time[SIGV4_DATE_SIZE];       /* of the request */
 	int64_t time_s;                   /* the same, since 1970 */
-	uint64_t expires_s;               /* query form only */
+	uint64_t expires_s;               /* query form, 0 when not given */
 	bool has_decoded_length;
 	uint64_t decoded_length;          /* x-amz-decoded-content-length, for streaming payloads */
 	char signature[SHA256_HEX_SIZE];  /* as sent */
@@ -87,7 +87,8 @@ struct sigv4_auth {
 	struct str payload_text; /* value of x-amz-content-sha256 */
 	struct str algorithm, terminator;
 	bool host_signed, date_is_iso;
-	struct str unsigned_headers; /* x-amz-* headers that are there and not signed, ", " between */
+	bool has_expires;
+	struct str unsigned_header; /* first x-amz-* header that is there and not signed */
 };
 
 /* Is there anything that looks like a signature (header or query)? For routes that also work unsigned. */
