@@ -1,8 +1,8 @@
 /* One runnable configuration of a function: `$LATEST` as it was at one moment, or a published version.
  *
  * Immutable and counted: the registry makes one at each change; invocations, environments and the scheduler hold
- * references while they use it. Everything a hot path needs is here, so nothing is queried or parsed there. All on the
- * control loop. */
+ * references while they use it. Everything a hot path needs is here, so nothing is queried or parsed there. The folder with
+ * its code stays as long as a reference does. All on the control loop. */
 #ifndef MAYFLY_FUNCTION_VERSION_H
 #define MAYFLY_FUNCTION_VERSION_H
 
@@ -26,9 +26,10 @@ struct function_version {
 	const char *name;         /* function name */
 	const char *version;      /* "$LATEST" or "7" */
 	const char *arn;          /* unqualified */
+	const char *qualified_arn; /* with ":<version>" */
 	const char *role;
 	const struct runtime_row *runtime;
-	const char *handler;
+	const char *handler;      /* "" when a provided runtime has none */
 	unsigned memory_mb, timeout_s, ephemeral_mb;
 	const struct function_variable *variables;
 	size_t variable_count;
@@ -37,6 +38,10 @@ struct function_version {
 	const char *log_group;    /* "/aws/lambda/<name>" */
 	enum function_log_format log_format;
 	const char *app_log_level, *system_log_level; /* JSON format; NULL in text format */
+
+	/* Private to the registry: what keeps the code folder, told when the last reference goes. */
+	void (*on_free)(struct function_version *v);
+	void *owner, *code;
 };
 
 struct function_version *function_version_ref(struct function_version *v); /* returns v */

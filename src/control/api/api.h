@@ -1,0 +1,60 @@
+/* The public endpoint: Lambda, STS and CloudWatch Logs as AWS speaks them, and /_mayfly/ for what is Mayfly's own.
+ *
+ * Signatures are verified for every AWS operation and for /_mayfly/, but for health and metrics (open on loopback, a bearer
+ * token elsewhere) and for links that carry their own token. Used as
+ *
+ *   http_server_init(&server, loop, &config, &api_http_handler, pool, api_new(&deps, &err))
+ *
+ * also for the listener inside each environment: the signature tells who calls. All on the control loop. */
+#ifndef MAYFLY_API_API_H
+#define MAYFLY_API_API_H
+
+#include <stdint.h>
+
+#include "control/function/registry.h"
+#include "control/identity/identity.h"
+#include "control/invoke/invoke.h"
+#include "core/base/buf.h"
+#include "core/base/error.h"
+#include "core/ev/pool.h"
+#include "core/http/server.h"
+#include "core/spec/settings.h"
+#include "core/store/blob.h"
+
+struct api;
+
+/* Answers a call of another service. `type` NULL: 200 and `body`; else an error with that AWS type and status. May be
+ * called at once or later, exactly once; `body` is copied. */
+typedef void api_answer_cb(void *answer, int status, const char *type, struct str body);
+
+struct api_deps {
+	struct ev_loop *loop;
+	struct ev_pool *pool;         /* hashing and decoding off the loop */
+	struct http_pool *http_pool;
+	struct blob_store *blobs;
+	const struct settings *settings;
+	struct identities *identities;
+	struct registry *registry;
+	struct invoke *invoke;
+
+	/* CloudWatch Logs, JSON 1.1: `operation` is the part of X-Amz-Target after the dot; `body` lives during the call.
+	 * NULL: those operations answer 501. */
+	void (*logs_call)(void *arg, struct str operation, struct str body, api_answer_cb *cb, void *answer);
+	void *logs_arg;
+	/* Prometheus text. NULL: /_mayfly/metrics answers 501. */
+	void (*metrics_text)(void *arg, struct buf *out);
+	void *metrics_arg;
+	/* A JSON object of what runs now, for /_mayfly/environments (see docs/reference/mayfly-api.md). NULL: without it. */
+	void (*environments_json)(void *arg, struct buf *out);
+	void *environments_arg;
+	/* Said by /_mayfly/health; NULL: always healthy. Fills why (at most size bytes) when not. */
+	int (*healthy)(void *arg, char *why, unsigned size);
+	void *healthy_arg;
+};
+
+extern const struct http_handler api_http_handler; /* http_server.arg is the struct api */
+
+struct api *api_new(const struct api_deps *deps, struct error *err); /* deps is copied */
+void api_free(struct api *api); /* after the servers that use it were released and invocations have ended */
+
+#endif
