@@ -48,11 +48,12 @@ int sigv4_parse_time(struct str s, int64_t *time_s)
 	return to_time(&tm, time_s);
 }
 
-/* "Thu, 01 Jan 2026 00:00:00 GMT" */
+/* "Thu, 01 Jan 2026 00:00:00 GMT"; botocore ends it in "-0000". */
 int sigv4_parse_http_time(struct str s, int64_t *time_s)
 {
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	if (s.n != 29 || s.p[3] != ',' || memcmp(s.p + 25, " GMT", 4) != 0 || s.p[19] != ':' || s.p[22] != ':')
+	struct str zone = str_sub(s, 25, s.n);
+	if (!(str_eqz(zone, " GMT") || str_eqz(zone, " +0000") || str_eqz(zone, " -0000")) || s.p[3] != ',' || s.p[19] != ':' || s.p[22] != ':')
 		return -1;
 	int mo = -1;
 	for (int i = 0; i < 12; i++)
