@@ -45,8 +45,7 @@ void identities_revoke(struct identities *ids, const struct identity *id); /* an
 const struct identity *identities_find(const struct identities *ids, struct str access_key);
 const char *identities_account(const struct identities *ids);
 
-/* `action` as IAM writes it: "lambda:CreateFunction". -1 and ERR_ACCESS_DENIED with AWS's text when it may not;
- * `resource` is the ARN to name, or "*". */
-int identity_authorize(const struct identity *id, const char *action, const char *resource, struct error *err);
+/* May it do `action`, written as IAM writes it ("lambda:CreateFunction")? */
+bool identity_may(const struct identity *id, struct str action);
 
 #endif
