@@ -28,6 +28,8 @@ struct http_pool {
 	struct http_exchange *free_exchanges; /* kept for reuse, bounded */
 	struct http_node *free_nodes;
 	unsigned free_exchange_count, free_node_count;
+	int64_t date_s; /* the second that `date` was made for */
+	char date[48];
 };
 
 void http_pool_init(struct http_pool *pool, size_t max_bytes);

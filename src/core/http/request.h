@@ -3,7 +3,7 @@
  * All views point into the bytes that were parsed. What the RFC lets a server be lenient about is refused: bare CR or LF,
  * folded lines, a blank before the colon, control characters, two Content-Length lines, Content-Length with
  * Transfer-Encoding, any coding but a single `chunked`, none or several Host lines. The answer to a refused request is a
- * status (400, 414, 431, 501, 505, 417) after which the connection must close: its framing cannot be trusted. */
+ * status (400, 414, 417, 431, 505) after which the connection must close: its framing cannot be trusted. */
 #ifndef MAYFLY_HTTP_REQUEST_H
 #define MAYFLY_HTTP_REQUEST_H
 
@@ -68,6 +68,7 @@ struct http_limits {
 struct http_parser {
 	size_t line, scan; /* start of the unfinished line; how far it was examined */
 	bool started;      /* the request line is done */
+	bool seen_host, seen_close;
 	const char *base;  /* where the views point; moved when the buffer did */
 	const char *why;   /* after a refusal: what was wrong (static text) */
 };
@@ -81,7 +82,7 @@ long http_parse_head(struct http_parser *p, const struct http_limits *limits, co
 bool http_parse_field(struct str line, struct http_header *h);
 /* First byte that may not stand in a field (control characters but tab), or n. */
 size_t http_find_control(const char *p, size_t n);
-/* Lower-case reason of a status, "Unknown" for one without. */
+/* Reason phrase of a status, "Unknown" for one without. */
 const char *http_reason(int status);
 
 #endif

@@ -12,7 +12,7 @@
  * one before was replied to.
  *
  * Nothing here logs; the server answers what is malformed, too large or too slow by itself (400, 408, 413, 414, 417, 431,
- * 501, 505, then close) and counts it in the pool's statistics. Writes never raise SIGPIPE. */
+ * 505, then close) and counts it in the pool's statistics. Writes never raise SIGPIPE. */
 #ifndef MAYFLY_HTTP_SERVER_H
 #define MAYFLY_HTTP_SERVER_H
 
@@ -39,8 +39,8 @@ struct http_config {
 	unsigned conns_max;      /* of one server; at it the longest idle one is closed, or accepting waits */
 	unsigned idle_timeout_ms; /* between requests */
 	unsigned head_timeout_ms; /* from the first byte of a head to its last */
-	unsigned body_timeout_ms; /* without a byte of a body that is wanted */
-	unsigned body_min_bytes_s; /* a wanted body slower than this on average, after a first body_timeout_ms, is ended too */
+	unsigned body_timeout_ms; /* in each such time a wanted body must bring a byte, and body_min_bytes_s on average */
+	unsigned body_min_bytes_s; /* bytes a second */
 	unsigned write_timeout_ms; /* without progress while bytes wait to be sent */
 	bool date;               /* replies carry a Date header */
 };
@@ -88,6 +88,7 @@ struct http_server {
 	unsigned conn_count;
 	bool paused, draining, full;
 	struct ev_timer retry;    /* accepting again after the process ran out of descriptors */
+	struct ev_defer drained;
 };
 
 /* Embedded in the owner, beside the server. */
@@ -139,12 +140,14 @@ void http_park(struct http_conn *conn);
 /* ---- the reply ---- */
 
 /* Memory the server reads until it calls `release(arg)` (also when the connection dies; maybe at once, before the call that
- * passed it returns). release NULL: the bytes are copied (if small) or static. */
+ * passed it returns). release NULL: the bytes are copied. http_keep is the release of static memory. */
 struct http_piece {
 	struct str bytes;
 	void (*release)(void *arg);
 	void *arg;
 };
+
+void http_keep(void *arg);
 
 /* Content-Length, Transfer-Encoding, Connection and Date are the server's and must not be among the headers. Control
  * characters in header values become blanks. HEAD, 204 and 304 send no body. */
@@ -153,7 +156,7 @@ struct http_reply {
 	const struct http_header *headers;
 	unsigned header_count;
 	const char *raw_headers; /* more header lines, each ended by \r\n, trusted; or NULL */
-	const struct http_piece *pieces; /* the body; read by reference, released each */
+	const struct http_piece *pieces; /* the body, after `body` */
 	unsigned piece_count;
 	struct str body;         /* copied, before the pieces: for small ones */
 	bool close;              /* close the connection after it */
