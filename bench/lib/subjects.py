@@ -53,7 +53,7 @@ class Bench:
         for path in (os.path.join(self.build, "bench", name), os.path.join(self.build, name)):
             if os.access(path, os.X_OK):
                 return path
-        raise RuntimeError(f"{name} is not built in {self.build}: ninja -C {self.options.build} {name}")
+        raise RuntimeError(f"{name} is not built in {self.build}: ninja -C {self.options.build} bench-programs")
 
     def scratch(self, name):
         self.serial += 1

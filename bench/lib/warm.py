@@ -64,7 +64,7 @@ def run_rounds(bench, language, subjects, runs, warm_seconds, settle_s=0.0):
 
 
 def measure(bench, language, with_mayfly=True):
-    """serverless-offline has a turn of its own: it goes on working after a load ends, which would spoil its neighbours."""
+    """serverless-offline has a turn of its own: it works on after a load ends, which would spoil its neighbours."""
     runs = {}
     environments = None
     with contextlib.ExitStack() as stack:
