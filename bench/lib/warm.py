@@ -51,15 +51,24 @@ def started(bench, language, makers):
 
 
 def run_rounds(bench, language, subjects, runs, warm_seconds, settle_s=0.0):
-    for subject, name in subjects.values():
-        run_load(bench, subject, name, max(CONNECTIONS), warm_seconds)
+    """Adds to runs; a subject that fails on the way is reported and leaves without its figures."""
+    def attempt(label, seconds, counts):
+        subject, name = subjects[label]
+        try:
+            return [run_load(bench, subject, name, count, seconds) for count in counts]
+        except Exception as error:
+            bench.fail(f"warm {language} {label}", f"{error}{subject.proc.log_tail()}")
+            del subjects[label]
+            runs.pop(label, None)
+            return []
+
+    for label in list(subjects):
+        attempt(label, warm_seconds, CONNECTIONS[-1:])
     time.sleep(settle_s)
     for number in range(bench.options.rounds):
-        order = list(subjects.items())
-        for label, (subject, name) in order if number % 2 == 0 else reversed(order):
-            for connections in CONNECTIONS:
-                progress(f"warm {language} round {number + 1}: {label}, {connections} connections")
-                one = run_load(bench, subject, name, connections, bench.options.seconds)
+        for label in list(subjects) if number % 2 == 0 else list(reversed(subjects)):
+            progress(f"warm {language} round {number + 1}: {label}")
+            for connections, one in zip(CONNECTIONS, attempt(label, bench.options.seconds, CONNECTIONS)):
                 runs.setdefault(label, {}).setdefault(connections, []).append(one)
 
 
@@ -118,12 +127,12 @@ def run(bench, results):
         found = measure(bench, language)
         warm[language] = {"environments": found["environments"], "runs": found["runs"],
                           "median": condense(found["runs"])}
-        if found["environments"] is not None:
-            progress(f"warm {language}: {found['environments']} environments were running at the end")
     results["warm"] = warm
     show(f"Warm: medians of {bench.options.rounds} rounds of {bench.options.seconds} s, {ENVIRONMENTS} environments or "
          "runtime processes; 'of bare' is the share of what the dispatcher reached in the same round", warm)
     for language, result in warm.items():
+        if result["environments"] is not None:
+            print(f"  {language}: Mayfly had {result['environments']} environments at the end")
         for connections in CONNECTIONS:
             one = result["median"].get("mayfly", {}).get(connections, {})
             wrong = one.get("errors")
