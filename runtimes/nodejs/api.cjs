@@ -53,6 +53,7 @@ class Api {
   beginStream(path, headers) {
     this.waiting.push(this.onAck);
     this.send(`POST ${PREFIX}${path}${this.tail}Transfer-Encoding: chunked\r\n${headers}\r\n`, null);
+    this.socket.unref();
   }
 
   sendRaw(parts, done) {

@@ -18,10 +18,12 @@ class Runtime {
     this.streaming = null;
     this.id = null;          // null: initialising, errors go to init/error
     this.onEmptyLoop = null; // called once when the function has nothing left to wait for
+    this.dying = false;
     this.onInvocation = (headers, body) => this.invoke(headers, body);
   }
 
   start(handler, streaming) {
+    if (this.dying) return;
     this.handler = handler;
     this.streaming = streaming;
     this.api.askNext(this.onInvocation);
@@ -69,6 +71,8 @@ class Runtime {
   /** Reports what nobody caught and ends the process once the server has it. */
   die(title, error, exitCode) {
     logs.error(title, error);
+    if (this.dying) return;
+    this.dying = true;
     // Between invocations there is nothing to report an error to.
     if (this.api.onInvocation !== null) process.exit(exitCode);
     const { body, header } = require('./errors.cjs').toRequest(error);
@@ -140,7 +144,9 @@ async function main() {
     const loaded = loader.load(root, process.argv[2] || process.env._HANDLER || '');
     // Only modules that load asynchronously are awaited: a turn of the event loop is not free.
     const handler = typeof loaded === 'function' ? loaded : await loaded;
-    runtime.start(handler, loader.streaming(handler));
+    const streaming = loader.streaming(handler);
+    // A promise that the module rejected is reported before the next turn; it is a failure of the initialisation.
+    setImmediate(() => runtime.start(handler, streaming));
   } catch (error) {
     runtime.die('Uncaught Exception', error, 129);
   }

@@ -49,7 +49,14 @@ function toRequest(error) {
   return { body: JSON.stringify(response), header: `Lambda-Runtime-Function-Error-Type: ${type}\r\n` };
 }
 
-const intoError = (error) => (error instanceof Error ? error : new Error(error));
+function intoError(error) {
+  if (error instanceof Error) return error;
+  try {
+    return new Error(error);
+  } catch (_) {
+    return new Error(toResponse(error).errorMessage); // an object that has no text
+  }
+}
 
 function withEnumerable(value) {
   if (!(value instanceof Error)) return value;

@@ -11,7 +11,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 RUNTIMES = os.path.join(ROOT, "runtimes")
 PYTHON = ["/usr/bin/python3", "-S", "-X", "utf8", os.path.join(RUNTIMES, "python", "bootstrap.py")]
 NODE = ["/usr/bin/node", os.path.join(RUNTIMES, "nodejs", "bootstrap.cjs")]
-LIMIT_SECONDS = 60
+LIMIT_SECONDS = 20
 
 
 class Result:

@@ -99,7 +99,6 @@ class Handlers(NodeCase):
                 ({"index.mjs": top}, "index.handler", 1),
                 ({"index.js": esm, "package.json": '{"type":"module"}'}, "index.handler", "index.js"),
                 ({"index.js": cjs, "package.json": '{"type":"commonjs"}'}, "index.handler", "index.js"),
-                ({"index.js": cjs, "package.json": "not json"}, "index.handler", "index.js"),
                 ({"index.cjs": cjs}, "index.handler", "index.cjs"),
                 ({"src/deep/file.js": cjs}, "src/deep/file.handler", "file.js"),
                 ({"src/file.js": cjs}, "src/file.a.b.c", "file.js"),
