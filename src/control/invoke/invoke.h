@@ -13,8 +13,6 @@
 #include "control/function/version.h"
 #include "control/sched/sched.h"
 #include "core/base/error.h"
-#include "core/base/hash.h"
-#include "core/base/list.h"
 #include "core/base/rand.h"
 #include "core/http/pool.h"
 
@@ -61,12 +59,7 @@ struct invocation {
 	struct invoke_phases phases;
 	bool cold;
 
-	/* Private to control/. */
-	uint64_t id;
-	struct hash_node by_id;
-	struct list link;
-	struct worker *worker;
-	char id_key[8];
+	struct worker *worker; /* private to control/ */
 };
 
 void invoke_submit(struct invoke *invoke, struct invocation *inv);

@@ -20,4 +20,24 @@ typedef void launcher_unpacked_cb(void *arg, uint64_t unzipped_bytes, const stru
 void launcher_unpack(struct launcher *l, int zip_fd, int folder_fd, const unsigned char sha256[32], uint64_t max_bytes,
                      launcher_unpacked_cb *cb, void *arg);
 
+/* ---- for control/worker and main ---- */
+
+struct launcher_events {
+	/* Descriptors are the callee's: what it leaves in m->fds is closed after the call. */
+	void (*on_env_started)(void *arg, struct ipc_message *m);
+	void (*on_env_failed)(void *arg, const struct ipc_env_failed *m);
+	void (*on_env_exited)(void *arg, const struct ipc_env_exited *m);
+};
+
+/* Waits (blocking) for HELLO on `fd`, which the launcher takes over; *listener is the caller's. */
+struct launcher *launcher_new(struct ev_loop *loop, int fd, struct ipc_hello *hello, int *listener, struct error *err);
+void launcher_free(struct launcher *l);
+void launcher_set_env_events(struct launcher *l, const struct launcher_events *events, void *arg);
+/* on_drain: finish and exit. on_gone: mayflyd is gone; exit at once. */
+void launcher_set_server_events(struct launcher *l, void (*on_drain)(void *arg), void (*on_gone)(void *arg), void *arg);
+void launcher_ready(struct launcher *l);
+/* fds as ENV_START wants them; they stay the caller's. -1: the message could not be sent. */
+int launcher_start(struct launcher *l, const struct ipc_env_start *start, const int *fds, unsigned fd_count, struct error *err);
+void launcher_kill(struct launcher *l, uint64_t env_id, uint32_t grace_ms);
+
 #endif

@@ -1,0 +1,378 @@
+#include "bin/mayfly-control/server.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "control/api/api.h"
+#include "control/function/registry.h"
+#include "control/identity/identity.h"
+#include "control/invoke/dispatch.h"
+#include "control/logs/api.h"
+#include "control/logs/logs.h"
+#include "control/metrics/metrics.h"
+#include "control/worker/fleet_report.h"
+#include "control/worker/launcher.h"
+#include "control/worker/worker.h"
+#include "core/base/cleanup.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/http/server.h"
+#include "core/store/blob_dir.h"
+#include "core/store/kv_sqlite.h"
+
+#define DATA_FOLDER "/data"
+#define POOL_THREADS 2
+
+struct server {
+	const struct settings *settings;
+	struct ev_loop *loop;
+	struct ev_pool *pool;
+	struct http_pool http_pool;
+	struct http_config http_config;
+	struct http_server front;
+	struct http_listener listener;
+	struct launcher *launcher;
+	struct ipc_hello hello;
+	int listener_fd, data_fd, code_fd, logs_fd;
+	struct kv *kv;
+	struct blob_store *blobs;
+	struct identities *identities;
+	struct logs *logs;
+	struct metrics *metrics;
+	struct registry *registry;
+	struct invoke *invoke;
+	struct api *api;
+	bool front_open, draining;
+	struct error failure; /* why the loop was stopped, unless it was asked for */
+	struct ev_timer drain_limit;
+};
+
+/* ---- glue between parts that do not know each other ---- */
+
+static void unpack(void *arg, int zip_fd, int folder_fd, const unsigned char sha256[32], uint64_t max_bytes,
+                   registry_unpacked_cb *cb, void *cb_arg)
+{
+	struct server *s = arg;
+	launcher_unpack(s->launcher, zip_fd, folder_fd, sha256, max_bytes, cb, cb_arg);
+}
+
+static void on_version_dropped(void *arg, uint64_t version_id)
+{
+	invoke_version_dropped(((struct server *)arg)->invoke, version_id);
+}
+
+static void on_reserved(void *arg, uint64_t function_id, int reserved)
+{
+	invoke_set_reserved(((struct server *)arg)->invoke, function_id, reserved);
+}
+
+static void on_unreserved(void *arg, unsigned unreserved)
+{
+	invoke_set_unreserved(((struct server *)arg)->invoke, unreserved);
+}
+
+static void logs_call(void *arg, struct str operation, struct str body, api_answer_cb *cb, void *answer)
+{
+	struct server *s = arg;
+	struct buf out;
+	struct error err = {0};
+	buf_init(&out, 8u << 20);
+	if (logs_api_call(s->logs, operation, body, &out, &err) == 0)
+		cb(answer, 200, NULL, buf_str(&out));
+	else
+		cb(answer, error_info(err.code)->http_status, logs_api_error_type(&err), str_from(err.msg));
+	buf_release(&out);
+}
+
+static void metrics_text_cb(void *arg, struct buf *out)
+{
+	struct server *s = arg;
+	struct sched_counts counts;
+	invoke_counts(s->invoke, &counts);
+	metrics_text(s->metrics, &counts, &s->http_pool, s->logs, out);
+}
+
+static void environments_json(void *arg, struct buf *out)
+{
+	struct server *s = arg;
+	fleet_report(invoke_fleet(s->invoke), out);
+}
+
+/* ---- drain and end ---- */
+
+static void stop(struct server *s)
+{
+	ev_loop_stop(s->loop);
+}
+
+static void on_drain_limit(struct ev_timer *timer)
+{
+	struct server *s = CONTAINER_OF(timer, struct server, drain_limit);
+	log_warn("%u invocations still ran after %llu s; they are ended", invoke_running(s->invoke),
+	         (unsigned long long)s->settings->drain_seconds);
+	stop(s);
+}
+
+static void check_drained(struct server *s)
+{
+	if (s->draining && s->front.conn_count == 0 && invoke_running(s->invoke) == 0)
+		stop(s);
+}
+
+static void on_invocations_drained(void *arg)
+{
+	check_drained(arg);
+}
+
+static void on_front_drained(struct http_server *front)
+{
+	check_drained(CONTAINER_OF(front, struct server, front));
+}
+
+static void on_drain(void *arg)
+{
+	struct server *s = arg;
+	if (s->draining)
+		return;
+	s->draining = true;
+	s->drain_limit.cb = on_drain_limit;
+	ev_timer_after(s->loop, &s->drain_limit, s->settings->drain_seconds * NS_PER_S);
+	invoke_drain(s->invoke, on_invocations_drained, s);
+	http_server_drain(&s->front);
+	check_drained(s);
+}
+
+static void on_mayflyd_gone(void *arg)
+{
+	struct server *s = arg;
+	error_set(&s->failure, ERR_CLOSED, "mayflyd is gone");
+	stop(s);
+}
+
+/* ---- start ---- */
+
+static int open_folder(int dirfd, const char *name, struct error *err)
+{
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? error_sys(err, "cannot open the folder %s of the data folder", name) : fd;
+}
+
+static int open_data(struct server *s, struct error *err)
+{
+	s->data_fd = open_folder(AT_FDCWD, DATA_FOLDER, err);
+	if (s->data_fd < 0)
+		return -1;
+	s->code_fd = open_folder(s->data_fd, "code", err);
+	s->logs_fd = open_folder(s->data_fd, "logs", err);
+	if (s->code_fd < 0 || s->logs_fd < 0)
+		return -1;
+	s->kv = kv_sqlite_open(s->loop, s->data_fd, NULL, err);
+	s->blobs = s->kv ? blob_dir_open(s->loop, s->pool, s->data_fd, err) : NULL;
+	s->identities = s->blobs ? identities_new(s->settings->account, err) : NULL;
+	return s->identities ? identities_load(s->identities, s->data_fd, err) : -1;
+}
+
+/* Client connections take what environments and the program itself leave over. */
+static unsigned connections_max(const struct server *s)
+{
+	struct rlimit limit;
+	if (s->settings->connections)
+		return (unsigned)s->settings->connections;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	uint64_t taken = 7ull * s->hello.max_environments + 200;
+	return limit.rlim_cur > taken + 100 ? (unsigned)(limit.rlim_cur - taken) : 100;
+}
+
+static int open_logs(struct server *s, struct error *err)
+{
+	struct logs_config config = {
+		.retention_days = (unsigned)s->settings->log_retention_days,
+		.max_bytes = s->settings->log_max_mb << 20,
+		.region = s->settings->region,
+		.account = s->settings->account,
+	};
+	s->logs = logs_new(s->loop, s->logs_fd, &config, err);
+	s->metrics = s->logs ? metrics_new(err) : NULL;
+	return s->metrics ? 0 : -1;
+}
+
+static int make_invoke(struct server *s, struct error *err)
+{
+	struct invoke_deps deps = {
+		.loop = s->loop,
+		.launcher = s->launcher,
+		.pool = &s->http_pool,
+		.front = &s->front,
+		.identities = s->identities,
+		.logs = s->logs,
+		.metrics = s->metrics,
+		.settings = s->settings,
+		.max_environments = s->hello.max_environments,
+		.memory_mb = s->hello.memory_mb,
+		.code_fd = s->code_fd,
+	};
+	s->invoke = invoke_new(&deps, err);
+	return s->invoke ? 0 : -1;
+}
+
+static int make_registry(struct server *s, struct error *err)
+{
+	struct registry_deps deps = {
+		.loop = s->loop,
+		.pool = s->pool,
+		.kv = s->kv,
+		.blobs = s->blobs,
+		.data_dirfd = s->data_fd,
+		.settings = s->settings,
+		.unpack = unpack,
+		.unpack_arg = s,
+		.on_version_dropped = on_version_dropped,
+		.on_reserved = on_reserved,
+		.on_unreserved = on_unreserved,
+		.report_arg = s,
+	};
+	s->registry = registry_new(&deps, err);
+	return s->registry ? 0 : -1;
+}
+
+static int make_api(struct server *s, struct error *err)
+{
+	struct api_deps deps = {
+		.loop = s->loop,
+		.pool = s->pool,
+		.http_pool = &s->http_pool,
+		.blobs = s->blobs,
+		.settings = s->settings,
+		.identities = s->identities,
+		.registry = s->registry,
+		.invoke = s->invoke,
+		.logs_call = logs_call,
+		.logs_arg = s,
+		.metrics_text = metrics_text_cb,
+		.metrics_arg = s,
+		.environments_json = environments_json,
+		.environments_arg = s,
+	};
+	s->api = api_new(&deps, err);
+	return s->api ? 0 : -1;
+}
+
+static void open_front(struct server *s)
+{
+	/* The handler is the API's own, but for the end of a drain, which is ours. */
+	s->front_open = true;
+	if (http_server_listen(&s->front, &s->listener, STEAL_FD(s->listener_fd), &s->failure) < 0) {
+		stop(s);
+		return;
+	}
+	launcher_ready(s->launcher);
+}
+
+static void on_loaded(void *arg, const struct registry_loaded *loaded, const struct error *err)
+{
+	struct server *s = arg;
+	if (err) {
+		s->failure = *err;
+		stop(s);
+		return;
+	}
+	log_info("%zu functions, %zu versions; swept %zu records and %zu packages of interrupted changes; %zu damaged", loaded->functions,
+	         loaded->versions, loaded->swept_keys, loaded->swept_packages, loaded->damaged);
+	open_front(s);
+}
+
+/* Constant after this; the front end's handler is the API's with the end of a drain added. */
+static struct http_handler front_handler(void)
+{
+	struct http_handler h = api_http_handler;
+	h.on_drained = on_front_drained;
+	return h;
+}
+
+static int make_front(struct server *s, const struct http_handler *handler)
+{
+	s->http_config = http_config_default;
+	s->http_config.conns_max = connections_max(s);
+	http_server_init(&s->front, s->loop, &s->http_config, handler, &s->http_pool, NULL);
+	return 0;
+}
+
+static int make_parts(struct server *s, int message_fd, struct error *err)
+{
+	static struct http_handler handler; /* written once, before the loop runs */
+	handler = front_handler();
+	s->loop = ev_loop_new(err);
+	s->pool = s->loop ? ev_pool_new(POOL_THREADS, err) : NULL;
+	s->launcher = s->pool ? launcher_new(s->loop, message_fd, &s->hello, &s->listener_fd, err) : NULL;
+	if (!s->launcher)
+		return -1;
+	launcher_set_server_events(s->launcher, on_drain, on_mayflyd_gone, s);
+	http_pool_init(&s->http_pool, s->settings->buffer_mb << 20);
+	make_front(s, &handler);
+	if (open_data(s, err) < 0 || open_logs(s, err) < 0 || make_invoke(s, err) < 0 || make_registry(s, err) < 0 ||
+	    make_api(s, err) < 0)
+		return -1;
+	s->front.arg = s->api;
+	registry_load(s->registry, on_loaded, s);
+	return 0;
+}
+
+struct server *server_new(const struct settings *settings, int message_fd, struct error *err)
+{
+	struct server *s = calloc(1, sizeof *s);
+	if (!s) {
+		error_set(err, ERR_NO_MEMORY, "no memory for the server");
+		return NULL;
+	}
+	s->settings = settings;
+	s->listener_fd = s->data_fd = s->code_fd = s->logs_fd = -1;
+	if (make_parts(s, message_fd, err) < 0) {
+		server_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+int server_run(struct server *s, struct error *err)
+{
+	if (ev_loop_run(s->loop, err) < 0)
+		return -1;
+	if (s->failure.code == ERR_OK)
+		return 0;
+	*err = s->failure;
+	return -1;
+}
+
+static void close_fds(struct server *s)
+{
+	int *fds[] = {&s->listener_fd, &s->data_fd, &s->code_fd, &s->logs_fd};
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+	}
+}
+
+void server_free(struct server *s)
+{
+	if (!s)
+		return;
+	ev_timer_stop(&s->drain_limit);
+	http_server_release(&s->front);
+	invoke_free(s->invoke);
+	ev_pool_free(s->pool);
+	kv_close(s->kv);
+	registry_free(s->registry);
+	api_free(s->api);
+	blob_close(s->blobs);
+	identities_free(s->identities);
+	logs_free(s->logs);
+	metrics_free(s->metrics);
+	launcher_free(s->launcher);
+	http_pool_release(&s->http_pool);
+	ev_loop_free(s->loop);
+	close_fds(s);
+	free(s);
+}

@@ -1,0 +1,438 @@
+#include "control/invoke/invoke.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/invoke/dispatch.h"
+#include "control/metrics/metrics.h"
+#include "control/worker/worker.h"
+#include "core/base/clock.h"
+#include "core/ev/ev.h"
+
+/* A version the scheduler may ask environments for: known from its first invocation until it was dropped and nobody waits. */
+struct slot {
+	struct hash_node node; /* key: the version id's bytes */
+	struct function_version *version;
+	unsigned waiting;      /* invocations in the scheduler's queue */
+	unsigned inits_failed; /* in a row; the second one inside an invocation is the answer */
+	bool dropped;
+	struct worker_failure failure; /* of the latest init */
+};
+
+struct invoke {
+	struct invoke_deps deps;
+	struct fleet *fleet;
+	struct sched *sched;
+	struct hash slots;
+	struct hash envs; /* sched env id -> struct env */
+	struct ev_timer tick;
+	struct ev_defer decide; /* decisions are carried out at the end of a call from outside, never inside it */
+	unsigned running; /* submitted, not done */
+	void (*on_drained)(void *arg);
+	void *drained_arg;
+};
+
+/* The scheduler's environments are numbered by it; a worker is found by that number. */
+struct env {
+	struct hash_node node;
+	uint64_t id;
+	struct worker *worker;
+};
+
+static struct str id_key(const uint64_t *id)
+{
+	return (struct str){(const char *)id, sizeof *id};
+}
+
+static struct invocation *inv_of(uint64_t id)
+{
+	return (struct invocation *)(uintptr_t)id;
+}
+
+/* ---- slots ---- */
+
+static struct slot *find_slot(struct invoke *in, uint64_t version_id)
+{
+	return HASH_ENTRY(hash_get(&in->slots, id_key(&version_id)), struct slot, node);
+}
+
+static struct slot *need_slot(struct invoke *in, struct function_version *v)
+{
+	struct slot *s = find_slot(in, v->id);
+	if (s)
+		return s;
+	s = calloc(1, sizeof *s);
+	ASSERT(s);
+	s->version = function_version_ref(v);
+	ASSERT(hash_put(&in->slots, &s->node, id_key(&s->version->id)) == 0);
+	return s;
+}
+
+static void drop_slot_if_unused(struct invoke *in, struct slot *s)
+{
+	if (!s->dropped || s->waiting)
+		return;
+	hash_remove(&in->slots, &s->node);
+	http_blob_release(&s->failure.answer);
+	function_version_unref(s->version);
+	free(s);
+}
+
+/* ---- the end of an invocation ---- */
+
+static void finish(struct invoke *in, struct invocation *inv)
+{
+	inv->phases.done_ns = clock_mono_ns();
+	in->running--;
+	metrics_invocation(in->deps.metrics, inv);
+	http_blob_release(&inv->payload);
+	inv->done(inv);
+	if (in->running == 0 && in->on_drained)
+		in->on_drained(in->drained_arg);
+}
+
+static void refuse_throttled(struct invocation *inv, const char *reason)
+{
+	inv->outcome = INVOKE_REFUSED;
+	inv->throttle_reason = reason;
+	error_set(&inv->refusal, ERR_THROTTLED, "Rate Exceeded.");
+}
+
+static int copy_blob(struct http_blob *to, const struct http_blob *from, struct http_pool *pool)
+{
+	char *data = malloc(from->len + 1);
+	if (!data || !http_pool_charge(pool, from->len + 1)) {
+		free(data);
+		return -1;
+	}
+	memcpy(data, from->data, from->len);
+	data[from->len] = '\0';
+	*to = (struct http_blob){.data = data, .len = from->len, .pool = pool, .charged_bytes = from->len + 1};
+	return 0;
+}
+
+/* The environment could not be made, or its init failed: the caller gets what the runtime (or the platform) said. */
+static void refuse_start(struct invoke *in, struct slot *s, struct invocation *inv)
+{
+	const struct worker_failure *failure = &s->failure;
+	inv->cold = true;
+	if (failure->answer.data && copy_blob(&inv->answer, &failure->answer, in->deps.pool) == 0) {
+		inv->outcome = INVOKE_FUNCTION_ERROR;
+		return;
+	}
+	inv->outcome = INVOKE_REFUSED;
+	inv->refusal = failure->refusal;
+	if (inv->refusal.code == ERR_OK)
+		error_set(&inv->refusal, ERR_INTERNAL, "the environment could not be started");
+}
+
+static void reject(struct invoke *in, const struct sched_decision *d)
+{
+	struct invocation *inv = inv_of(d->invocation);
+	struct slot *s = find_slot(in, inv->version->id);
+	ASSERT(s);
+	switch (d->why) {
+	case REJECT_RESERVED:
+		refuse_throttled(inv, "ReservedFunctionConcurrentInvocationLimitExceeded");
+		break;
+	case REJECT_START:
+		refuse_start(in, s, inv);
+		break;
+	case REJECT_GONE:
+		inv->outcome = INVOKE_REFUSED;
+		error_set(&inv->refusal, ERR_NOT_FOUND, "Function not found: %s", inv->invoked_arn);
+		break;
+	default:
+		refuse_throttled(inv, "ConcurrentInvocationLimitExceeded");
+	}
+	s->waiting--;
+	drop_slot_if_unused(in, s);
+	finish(in, inv);
+}
+
+/* ---- decisions ---- */
+
+static struct worker *worker_of(struct invoke *in, uint64_t env)
+{
+	struct env *e = HASH_ENTRY(hash_get(&in->envs, id_key(&env)), struct env, node);
+	ASSERT(e);
+	return e->worker;
+}
+
+static void start(struct invoke *in, const struct sched_decision *d)
+{
+	struct slot *s = find_slot(in, d->version_id);
+	ASSERT(s);
+	struct env *e = calloc(1, sizeof *e);
+	ASSERT(e);
+	e->id = d->env;
+	ASSERT(hash_put(&in->envs, &e->node, id_key(&e->id)) == 0);
+	e->worker = worker_start(in->fleet, s->version, d->env, s->inits_failed > 0);
+}
+
+static void assign(struct invoke *in, const struct sched_decision *d)
+{
+	struct invocation *inv = inv_of(d->invocation);
+	struct slot *s = find_slot(in, inv->version->id);
+	ASSERT(s && s->waiting);
+	s->waiting--;
+	worker_assign(worker_of(in, d->env), inv);
+	drop_slot_if_unused(in, s);
+}
+
+static void carry_out(struct invoke *in)
+{
+	struct sched_decision d;
+	while (sched_next(in->sched, &d)) {
+		switch (d.kind) {
+		case DECIDE_ASSIGN:
+			assign(in, &d);
+			break;
+		case DECIDE_START:
+			start(in, &d);
+			break;
+		case DECIDE_FREEZE:
+			worker_freeze(worker_of(in, d.env));
+			break;
+		case DECIDE_STOP:
+			worker_stop(worker_of(in, d.env), 0);
+			break;
+		case DECIDE_REJECT:
+			reject(in, &d);
+			break;
+		}
+	}
+	uint64_t at = sched_wake_ns(in->sched);
+	if (at == UINT64_MAX)
+		ev_timer_stop(&in->tick);
+	else if (!in->tick.loop || in->tick.at_ns > at || in->tick.at_ns < at)
+		ev_timer_at(in->deps.loop, &in->tick, at);
+}
+
+static void on_decide(struct ev_defer *defer)
+{
+	carry_out(CONTAINER_OF(defer, struct invoke, decide));
+}
+
+static void on_tick(struct ev_timer *timer)
+{
+	struct invoke *in = CONTAINER_OF(timer, struct invoke, tick);
+	sched_tick(in->sched, clock_mono_ns());
+	carry_out(in);
+}
+
+static void decide_later(struct invoke *in)
+{
+	ev_defer_run(in->deps.loop, &in->decide);
+}
+
+/* ---- what workers tell ---- */
+
+static void on_ready(void *arg, struct worker *w)
+{
+	struct invoke *in = arg;
+	struct slot *s = find_slot(in, w->version->id);
+	if (s)
+		s->inits_failed = 0;
+	sched_env_ready(in->sched, clock_mono_ns(), w->sched_env);
+	decide_later(in);
+}
+
+static void on_idle(void *arg, struct worker *w)
+{
+	struct invoke *in = arg;
+	sched_env_idle(in->sched, clock_mono_ns(), w->sched_env);
+	decide_later(in);
+}
+
+static void on_finished(void *arg, struct worker *w, struct invocation *inv)
+{
+	finish(arg, inv);
+}
+
+static void keep_failure(struct slot *s, struct worker_failure *failure)
+{
+	http_blob_release(&s->failure.answer);
+	s->failure = *failure;
+	failure->answer = (struct http_blob){0};
+}
+
+/* The first failed init is tried again inside the invocation that waits for it, as Lambda does; the second is the answer. */
+static void init_failed(struct invoke *in, struct worker *w, struct worker_failure *failure)
+{
+	struct slot *s = find_slot(in, w->version->id);
+	bool retry = s && !w->init_inside && failure->answer.data;
+	if (s) {
+		s->inits_failed++;
+		keep_failure(s, failure);
+	}
+	sched_env_failed(in->sched, clock_mono_ns(), w->sched_env, retry);
+}
+
+static void on_dead(void *arg, struct worker *w, bool failed, struct worker_failure *failure)
+{
+	struct invoke *in = arg;
+	struct env *e = HASH_ENTRY(hash_get(&in->envs, id_key(&w->sched_env)), struct env, node);
+	ASSERT(e);
+	hash_remove(&in->envs, &e->node);
+	free(e);
+	if (failed)
+		init_failed(in, w, failure);
+	else
+		sched_env_dead(in->sched, clock_mono_ns(), w->sched_env);
+	decide_later(in);
+}
+
+static const struct worker_events worker_events = {
+	.on_ready = on_ready, .on_idle = on_idle, .on_finished = on_finished, .on_dead = on_dead};
+
+/* ---- submitting ---- */
+
+/* The caller's trace when it sent one, else a new root: "Root=1-<time>-<96 bits>;Parent=<64 bits>;Sampled=0;Lineage=...". */
+static void set_trace(struct invocation *inv)
+{
+	if (inv->trace_header.p && inv->trace_header.n < sizeof inv->trace_id) {
+		str_copy(inv->trace_id, sizeof inv->trace_id, inv->trace_header);
+		return;
+	}
+	snprintf(inv->trace_id, sizeof inv->trace_id, "Root=1-%08llx-%08x%016llx;Parent=%016llx;Sampled=0",
+	         (unsigned long long)(clock_wall_ms() / 1000), (unsigned)rand_u64(), (unsigned long long)rand_u64(),
+	         (unsigned long long)rand_u64());
+}
+
+void invoke_submit(struct invoke *in, struct invocation *inv)
+{
+	uuid4(inv->request_id);
+	set_trace(inv);
+	inv->phases = (struct invoke_phases){.submitted_ns = clock_mono_ns()};
+	in->running++;
+	need_slot(in, inv->version)->waiting++;
+	struct sched_version v = {
+		.version_id = inv->version->id,
+		.function_id = inv->version->function_id,
+		.memory_mb = inv->version->memory_mb,
+		.reserved = inv->reserved,
+	};
+	sched_invoke(in->sched, inv->phases.submitted_ns, (uint64_t)(uintptr_t)inv, &v);
+	decide_later(in);
+}
+
+void invoke_version_dropped(struct invoke *in, uint64_t version_id)
+{
+	struct slot *s = find_slot(in, version_id);
+	if (!s)
+		return;
+	s->dropped = true;
+	sched_drop_version(in->sched, clock_mono_ns(), version_id, false);
+	drop_slot_if_unused(in, s);
+	decide_later(in);
+}
+
+void invoke_set_reserved(struct invoke *in, uint64_t function_id, int reserved)
+{
+	sched_set_reserved(in->sched, clock_mono_ns(), function_id, reserved);
+	decide_later(in);
+}
+
+void invoke_set_unreserved(struct invoke *in, unsigned unreserved)
+{
+	sched_set_unreserved(in->sched, clock_mono_ns(), unreserved);
+	decide_later(in);
+}
+
+unsigned invoke_busy(const struct invoke *in, uint64_t function_id)
+{
+	return sched_busy(in->sched, function_id);
+}
+
+/* ---- life ---- */
+
+static struct sched_config sched_settings(const struct invoke_deps *deps)
+{
+	const struct settings *s = deps->settings;
+	return (struct sched_config){
+		.account_concurrency = (unsigned)s->concurrency,
+		.max_environments = deps->max_environments,
+		.memory_mb = deps->memory_mb,
+		.keep_alive_ns = s->keep_alive_seconds * NS_PER_S,
+		.freeze_after_ns = s->freeze_after_ms * NS_PER_MS,
+		.wait_ns = s->wait_ms * NS_PER_MS,
+	};
+}
+
+struct invoke *invoke_new(const struct invoke_deps *deps, struct error *err)
+{
+	struct invoke *in = calloc(1, sizeof *in);
+	if (!in) {
+		error_set(err, ERR_NO_MEMORY, "no memory for invocations");
+		return NULL;
+	}
+	in->deps = *deps;
+	in->tick.cb = on_tick;
+	ev_defer_init(&in->decide, on_decide);
+	hash_init(&in->slots);
+	hash_init(&in->envs);
+	struct sched_config config = sched_settings(deps);
+	in->sched = sched_new(&config);
+	struct fleet_deps fleet = {
+		.loop = deps->loop,
+		.launcher = deps->launcher,
+		.pool = deps->pool,
+		.front = deps->front,
+		.identities = deps->identities,
+		.logs = deps->logs,
+		.settings = deps->settings,
+		.code_fd = deps->code_fd,
+	};
+	in->fleet = fleet_new(&fleet, &worker_events, in, err);
+	if (!in->fleet) {
+		invoke_free(in);
+		return NULL;
+	}
+	return in;
+}
+
+void invoke_free(struct invoke *in)
+{
+	if (!in)
+		return;
+	ev_timer_stop(&in->tick);
+	ev_defer_cancel(&in->decide);
+	fleet_free(in->fleet);
+	sched_free(in->sched);
+	HASH_FOREACH(n, &in->slots) {
+		struct slot *s = HASH_ENTRY(n, struct slot, node);
+		s->dropped = true;
+		s->waiting = 0;
+		drop_slot_if_unused(in, s);
+	}
+	HASH_FOREACH(n, &in->envs) {
+		hash_remove(&in->envs, n);
+		free(HASH_ENTRY(n, struct env, node));
+	}
+	hash_release(&in->slots);
+	hash_release(&in->envs);
+	free(in);
+}
+
+void invoke_drain(struct invoke *in, void (*on_drained)(void *arg), void *arg)
+{
+	in->on_drained = on_drained;
+	in->drained_arg = arg;
+}
+
+unsigned invoke_running(const struct invoke *in)
+{
+	return in->running;
+}
+
+struct fleet *invoke_fleet(const struct invoke *in)
+{
+	return in->fleet;
+}
+
+void invoke_counts(const struct invoke *in, struct sched_counts *out)
+{
+	sched_count(in->sched, out);
+}

@@ -1,0 +1,77 @@
+/* One environment's side of the Runtime API: the HTTP server on the listener inside its network namespace, and the order in
+ * which a runtime may call (lambda-runtimes "Custom runtime API"; fault texts as the open runtime interface emulator gives).
+ *
+ * The owner embeds the struct, delivers one event at a time and hears what the runtime answered. Callbacks come from the
+ * loop; the owner may release the API inside any of them. Bodies are moved, never copied. */
+#ifndef MAYFLY_RUNTIME_RUNTIME_API_H
+#define MAYFLY_RUNTIME_RUNTIME_API_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/http/server.h"
+
+struct runtime_api;
+
+/* What is delivered with `next`. Strings are read during the call only; the payload is taken over (left zeroed): a runtime may
+ * answer before it has read its input. */
+struct runtime_event {
+	const char *request_id;
+	const char *function_arn;
+	const char *trace_id;
+	struct str client_context; /* p NULL: none */
+	int64_t deadline_wall_ms;
+	struct http_blob *payload; /* empty: "{}" is sent */
+};
+
+enum runtime_fault {
+	RUNTIME_FAULT_TOO_LARGE,     /* the answer passed the limit */
+	RUNTIME_FAULT_TRUNCATED,     /* the answer's connection broke in the middle */
+	RUNTIME_FAULT_RESPONSE_MODE  /* unknown Lambda-Runtime-Function-Response-Mode */
+};
+
+struct runtime_api_events {
+	void (*on_ready)(struct runtime_api *api);  /* the first `next`: init is over */
+	/* The answer; `blob` is the callee's. error: it came by /error (or a trailer said so); type "" when none was given. */
+	void (*on_answer)(struct runtime_api *api, struct http_blob *blob, bool error, struct str error_type);
+	void (*on_idle)(struct runtime_api *api);   /* `next` after an answer */
+	void (*on_init_error)(struct runtime_api *api, struct http_blob *blob, struct str error_type);
+	void (*on_fault)(struct runtime_api *api, enum runtime_fault fault); /* of the current invocation */
+};
+
+enum runtime_state {
+	RUNTIME_INIT,       /* started, has not asked yet */
+	RUNTIME_INIT_ERROR,
+	RUNTIME_READY,      /* waits in `next` (or will come back for it) */
+	RUNTIME_RUNNING,    /* has an invocation */
+	RUNTIME_ANSWERING,  /* its answer is being read */
+	RUNTIME_ANSWERED    /* answered, has not asked for the next */
+};
+
+struct runtime_api {
+	struct http_server server;
+	struct http_listener listener;
+	const struct runtime_api_events *events;
+	void *arg; /* the owner's */
+	enum runtime_state state;
+	struct http_conn *next;      /* parked GET next */
+	struct http_conn *answering; /* the POST whose body is being read */
+	bool error_answer;
+	bool undelivered;            /* an event waits for the runtime to come for it */
+	struct runtime_event event;  /* of the undelivered one */
+	char request_id[40];
+	char event_ids[3][160];      /* copies behind `event` while undelivered: id, ARN, trace */
+	struct http_blob event_payload;
+	char *event_context;
+};
+
+extern const struct http_config runtime_api_http_config;
+
+/* Takes the listener over, on failure too. */
+int runtime_api_init(struct runtime_api *api, struct ev_loop *loop, struct http_pool *pool, int listener,
+                     const struct runtime_api_events *events, void *arg, struct error *err);
+void runtime_api_release(struct runtime_api *api);
+/* Only in state RUNTIME_READY. */
+void runtime_api_deliver(struct runtime_api *api, const struct runtime_event *event);
+
+#endif

@@ -1,0 +1,102 @@
+#include "control/worker/faults.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/check.h"
+#include "core/json/write.h"
+
+void fault_timeout(struct fault_text *t, const char *request_id, unsigned timeout_s)
+{
+	snprintf(t->type, sizeof t->type, "Sandbox.Timedout");
+	snprintf(t->message, sizeof t->message, "RequestId: %s Error: Task timed out after %u.00 seconds", request_id, timeout_s);
+}
+
+void fault_simple(struct fault_text *t, const char *request_id, const char *type, const char *message)
+{
+	snprintf(t->type, sizeof t->type, "%s", type);
+	snprintf(t->message, sizeof t->message, "RequestId: %s Error: %s", request_id, message);
+}
+
+void fault_response_too_large(struct fault_text *t)
+{
+	snprintf(t->type, sizeof t->type, "Function.ResponseSizeTooLarge");
+	snprintf(t->message, sizeof t->message,
+	         "Response payload size exceeded maximum allowed payload size (6291556 bytes).");
+}
+
+/* Signal names as Lambda's supervisor prints them. */
+static const char *signal_text(int signal)
+{
+	static const struct {
+		int signal;
+		const char *text;
+	} names[] = {
+		{SIGHUP, "hangup"},          {SIGINT, "interrupt"},        {SIGQUIT, "quit"},
+		{SIGILL, "illegal instruction"}, {SIGTRAP, "trace/breakpoint trap"}, {SIGABRT, "aborted"},
+		{SIGBUS, "bus error"},       {SIGFPE, "floating point exception"}, {SIGKILL, "killed"},
+		{SIGSEGV, "segmentation fault"}, {SIGPIPE, "broken pipe"}, {SIGALRM, "alarm clock"},
+		{SIGTERM, "terminated"},     {SIGUSR1, "user defined signal 1"}, {SIGUSR2, "user defined signal 2"},
+		{SIGSYS, "bad system call"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (names[i].signal == signal)
+			return names[i].text;
+	}
+	return "signal";
+}
+
+static void exec_failed(struct fault_text *t, const char *request_id, int sys)
+{
+	char message[200];
+	if (sys == EACCES)
+		snprintf(message, sizeof message, "fork/exec /var/task/bootstrap: permission denied");
+	else if (sys == ENOENT)
+		snprintf(message, sizeof message, "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
+	else
+		snprintf(message, sizeof message, "fork/exec /var/task/bootstrap: %s", strerror(sys));
+	fault_simple(t, request_id, "Runtime.InvalidEntrypoint", message);
+}
+
+void fault_exit(struct fault_text *t, const char *request_id, const struct ipc_env_exited *how, const char **log_type)
+{
+	char message[160];
+	*log_type = "Runtime.ExitError";
+	if (how->how == EXIT_EXEC_FAILED) {
+		*log_type = "Runtime.InvalidEntrypoint";
+		exec_failed(t, request_id, how->status);
+		return;
+	}
+	if (how->how == EXIT_CODE && how->status == 0)
+		snprintf(message, sizeof message, "Runtime exited without providing a reason");
+	else if (how->how == EXIT_CODE)
+		snprintf(message, sizeof message, "Runtime exited with error: exit status %d", how->status);
+	else
+		snprintf(message, sizeof message, "Runtime exited with error: signal: %s",
+		         signal_text(how->how == EXIT_SIGNAL ? how->status : SIGKILL));
+	if (how->how == EXIT_OOM)
+		*log_type = "Runtime.OutOfMemory";
+	fault_simple(t, request_id, "Runtime.ExitError", message);
+}
+
+void fault_body(struct http_blob *blob, struct http_pool *pool, const struct fault_text *t)
+{
+	struct buf out;
+	struct json_writer w;
+	buf_init(&out, 4096);
+	json_write_init(&w, &out);
+	json_write_object(&w);
+	json_write_key_z(&w, "errorType", t->type);
+	json_write_key_z(&w, "errorMessage", t->message);
+	json_write_close(&w);
+	*blob = (struct http_blob){0};
+	if (json_write_done(&w) == 0 && http_pool_charge(pool, out.len + 1)) {
+		blob->pool = pool;
+		blob->charged_bytes = out.len + 1;
+		blob->data = buf_steal(&out, &blob->len);
+	}
+	buf_release(&out);
+}

@@ -1,0 +1,135 @@
+/* How invocations and inits end: by the runtime's answer, or by a fault that the platform names. */
+#include <stdio.h>
+
+#include "control/worker/worker_priv.h"
+#include "core/base/clock.h"
+
+/* A runtime whose answer broke off is most likely ending: its exit, told within this time, is the better explanation. */
+#define TRUNCATED_WAIT_NS (200 * NS_PER_MS)
+
+static void write_report(struct worker *w, struct invocation *inv, const char *status, const char *log_type)
+{
+	struct log_report report = {
+		.request_id = inv->request_id,
+		.duration_ns = inv->phases.answered_ns - inv->phases.sent_ns,
+		.memory_mb = w->version->memory_mb,
+		.max_memory_bytes = worker_peak_bytes(w),
+		.status = status,
+		.error_type = log_type,
+	};
+	if (inv->cold && w->init_ns && !w->init_inside) {
+		report.has_init = true;
+		report.init_ns = w->init_ns - w->sandbox_ns;
+	}
+	if (w->init_inside && inv->cold) /* init ran inside the invocation: it is part of its duration */
+		report.duration_ns += inv->phases.sent_ns - w->sandbox_ns;
+	log_stream_end(w->log, &report);
+	if (inv->tail)
+		inv->log_tail = log_stream_take_tail(w->log, &inv->log_tail_len);
+}
+
+static void let_go(struct worker *w, struct invocation *inv)
+{
+	w->invocation = NULL;
+	inv->worker = NULL;
+	w->fleet->events->on_finished(w->fleet->arg, w, inv);
+}
+
+void worker_finish_answer(struct worker *w, struct http_blob *answer, bool error, struct str error_type)
+{
+	struct invocation *inv = w->invocation;
+	ASSERT(inv);
+	inv->phases.answered_ns = clock_mono_ns();
+	inv->outcome = error ? INVOKE_FUNCTION_ERROR : INVOKE_ANSWERED;
+	inv->answer = *answer;
+	*answer = (struct http_blob){0};
+	worker_drain_log(w);
+	write_report(w, inv, NULL, NULL);
+	let_go(w, inv);
+}
+
+void worker_finish_fault(struct worker *w, const struct fault_text *t, const char *log_status, const char *log_type)
+{
+	struct invocation *inv = w->invocation;
+	ASSERT(inv);
+	inv->phases.answered_ns = clock_mono_ns();
+	inv->outcome = INVOKE_FUNCTION_ERROR;
+	fault_body(&inv->answer, w->fleet->deps.pool, t);
+	worker_drain_log(w);
+	log_stream_fault(w->log, inv->request_id, t->type, t->message);
+	write_report(w, inv, log_status, log_type);
+	let_go(w, inv);
+}
+
+void worker_fail_init(struct worker *w, const struct fault_text *t, const char *log_status, const char *log_type)
+{
+	worker_drain_log(w);
+	uint64_t now = clock_mono_ns();
+	log_stream_init_report(w->log, now - (w->sandbox_ns ? w->sandbox_ns : w->asked_ns), log_status, log_type);
+	if (!w->failure.answer.data)
+		fault_body(&w->failure.answer, w->fleet->deps.pool, t);
+}
+
+/* ---- what the runtime does, by way of its API ---- */
+
+static void on_ready(struct runtime_api *api)
+{
+	struct worker *w = api->arg;
+	ev_timer_stop(&w->timer);
+	w->init_ns = clock_mono_ns();
+	worker_set_state(w, WORKER_IDLE);
+	w->fleet->events->on_ready(w->fleet->arg, w);
+}
+
+static void on_answer(struct runtime_api *api, struct http_blob *blob, bool error, struct str error_type)
+{
+	struct worker *w = api->arg;
+	if (w->invocation)
+		worker_finish_answer(w, blob, error, error_type);
+}
+
+static void on_idle(struct runtime_api *api)
+{
+	struct worker *w = api->arg;
+	ev_timer_stop(&w->timer);
+	worker_set_state(w, WORKER_IDLE);
+	w->fleet->events->on_idle(w->fleet->arg, w);
+}
+
+static void on_init_error(struct runtime_api *api, struct http_blob *blob, struct str error_type)
+{
+	struct worker *w = api->arg;
+	char type[128];
+	snprintf(type, sizeof type, STR_FMT, STR_ARG(error_type));
+	w->failure.answer = *blob;
+	*blob = (struct http_blob){0};
+	worker_fail_init(w, NULL, "error", *type ? type : "Runtime.Unknown");
+	worker_kill(w, END_INIT_ERROR, 0);
+}
+
+static void on_fault(struct runtime_api *api, enum runtime_fault fault)
+{
+	struct worker *w = api->arg;
+	struct fault_text t;
+	if (!w->invocation)
+		return;
+	if (fault == RUNTIME_FAULT_TRUNCATED) {
+		w->truncated = true;
+		ev_timer_after(w->fleet->deps.loop, &w->timer, TRUNCATED_WAIT_NS);
+		return;
+	}
+	if (fault == RUNTIME_FAULT_TOO_LARGE)
+		fault_response_too_large(&t);
+	else
+		fault_simple(&t, w->invocation->request_id, "Runtime.InvalidResponseModeHeader", "Invalid response mode header");
+	worker_finish_fault(w, &t, "error", t.type);
+	worker_kill_soon(w);
+}
+
+static const struct runtime_api_events events = {
+	.on_ready = on_ready, .on_answer = on_answer, .on_idle = on_idle, .on_init_error = on_init_error, .on_fault = on_fault};
+
+const struct runtime_api_events *worker_api_events(void)
+{
+	return &events;
+}

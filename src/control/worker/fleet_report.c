@@ -1,0 +1,65 @@
+#include "control/worker/fleet_report.h"
+
+#include <stdio.h>
+
+#include "control/worker/worker_priv.h"
+#include "core/base/clock.h"
+#include "core/json/write.h"
+
+#define LISTED_MAX 1000
+
+static double ms(uint64_t from_ns, uint64_t to_ns)
+{
+	return to_ns > from_ns ? (double)(to_ns - from_ns) / (double)NS_PER_MS : 0;
+}
+
+static void write_worker(struct json_writer *j, const struct worker *w, uint64_t now_ns)
+{
+	char id[24];
+	snprintf(id, sizeof id, "%llx", (unsigned long long)w->env_id);
+	json_write_object(j);
+	json_write_key_z(j, "id", id);
+	json_write_key_z(j, "function", w->version->name);
+	json_write_key_z(j, "version", w->version->version);
+	json_write_key_z(j, "state", worker_state_name(w->state));
+	json_write_key(j, "age_ms");
+	json_write_double(j, ms(w->asked_ns, now_ns));
+	json_write_key_int(j, "memory_mb", w->version->memory_mb);
+	json_write_key_int(j, "peak_bytes", (int64_t)worker_peak_bytes(w));
+	if (w->sandbox_ns) {
+		json_write_key(j, "sandbox_ms");
+		json_write_double(j, ms(w->asked_ns, w->sandbox_ns));
+	}
+	if (w->init_ns) {
+		json_write_key(j, "init_ms");
+		json_write_double(j, ms(w->sandbox_ns, w->init_ns));
+	}
+	if (w->invocation)
+		json_write_key_z(j, "request_id", w->invocation->request_id);
+	json_write_close(j);
+}
+
+void fleet_report(const struct fleet *f, struct buf *out)
+{
+	struct json_writer j;
+	uint64_t now_ns = clock_mono_ns();
+	unsigned listed = 0;
+	json_write_init(&j, out);
+	json_write_object(&j);
+	json_write_key(&j, "counts");
+	json_write_object(&j);
+	for (int s = 0; s < WORKER_DEAD; s++)
+		json_write_key_int(&j, worker_state_name((enum worker_state)s), f->counts[s]);
+	json_write_close(&j);
+	json_write_key(&j, "environments");
+	json_write_array(&j);
+	for (int s = 0; s < WORKER_DEAD; s++) {
+		LIST_FOREACH(l, &f->states[s]) {
+			if (listed++ < LISTED_MAX)
+				write_worker(&j, CONTAINER_OF(l, struct worker, by_state), now_ns);
+		}
+	}
+	json_write_close(&j);
+	json_write_close(&j);
+	(void)json_write_done(&j); /* an overflow shows in the buffer */
+}

@@ -1,0 +1,13 @@
+/* What runs now, as JSON: for /_mayfly/environments, which `mayfly top` and `mayfly info` show. */
+#ifndef MAYFLY_WORKER_FLEET_REPORT_H
+#define MAYFLY_WORKER_FLEET_REPORT_H
+
+#include "core/base/buf.h"
+
+struct fleet;
+
+/* {"counts": {state: n}, "environments": [{"id", "function", "version", "state", "age_ms", "memory_mb", "peak_bytes",
+ * "sandbox_ms", "init_ms", "request_id"}]}; at most 1,000 environments are listed. */
+void fleet_report(const struct fleet *f, struct buf *out);
+
+#endif

@@ -1,0 +1,151 @@
+#include "control/worker/launch_env.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/arena.h"
+#include "core/base/buf.h"
+#include "core/base/check.h"
+#include "core/base/cleanup.h"
+#include "core/spec/launch.h"
+#include "core/spec/limits.h"
+
+#define VARIABLES_MAX 400
+
+/* A list of "NAME=value"; a later variable of the same name replaces the earlier one. */
+struct env_list {
+	struct arena arena;
+	const char *items[VARIABLES_MAX + 1];
+	size_t n;
+};
+
+static void put(struct env_list *l, const char *name, const char *value)
+{
+	size_t len = strlen(name), at = 0;
+	while (at < l->n && (strncmp(l->items[at], name, len) != 0 || l->items[at][len] != '='))
+		at++;
+	if (at == VARIABLES_MAX) {
+		l->arena.overflow = true;
+		return;
+	}
+	l->items[at] = arena_printf(&l->arena, "%s=%s", name, value);
+	l->n += at == l->n;
+}
+
+static void put_number(struct env_list *l, const char *name, unsigned value)
+{
+	char text[16];
+	snprintf(text, sizeof text, "%u", value);
+	put(l, name, text);
+}
+
+/* What a function's own variables may replace. */
+static void put_defaults(struct env_list *l, const struct function_version *v)
+{
+	static const char *const fixed[][2] = {
+		{"LANG", "en_US.UTF-8"},
+		{"TZ", ":UTC"},
+		{"PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin"},
+		{"LD_LIBRARY_PATH", "/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"},
+		{"AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR"},
+		{"AWS_XRAY_DAEMON_ADDRESS", "169.254.79.129:2000"},
+		{"HOME", "/tmp"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+		put(l, fixed[i][0], fixed[i][1]);
+	if (v->runtime->family == RUNTIME_PYTHON)
+		put(l, "PYTHONPATH", "/var/runtime");
+	if (v->runtime->family == RUNTIME_NODEJS)
+		put(l, "NODE_PATH", "/opt/nodejs/node20/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:/var/task");
+}
+
+/* Reserved names: a function cannot set them. */
+static void put_reserved(struct env_list *l, const struct function_version *v, const char *log_stream, const char *region)
+{
+	char text[64];
+	put(l, "_HANDLER", v->handler);
+	put(l, "AWS_REGION", region);
+	put(l, "AWS_DEFAULT_REGION", region);
+	if (v->runtime->family != RUNTIME_PROVIDED) {
+		snprintf(text, sizeof text, "AWS_Lambda_%s", v->runtime->id);
+		put(l, "AWS_EXECUTION_ENV", text);
+	}
+	put(l, "AWS_LAMBDA_FUNCTION_NAME", v->name);
+	put(l, "AWS_LAMBDA_FUNCTION_VERSION", v->version);
+	put_number(l, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", v->memory_mb);
+	put(l, "AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
+	put(l, "AWS_LAMBDA_LOG_GROUP_NAME", v->log_group);
+	put(l, "AWS_LAMBDA_LOG_STREAM_NAME", log_stream);
+	if (v->log_format == LOG_FORMAT_JSON) {
+		put(l, "AWS_LAMBDA_LOG_FORMAT", "JSON");
+		put(l, "AWS_LAMBDA_LOG_LEVEL", v->app_log_level ? v->app_log_level : "INFO");
+	}
+	snprintf(text, sizeof text, "127.0.0.1:%d", RUNTIME_API_PORT);
+	put(l, "AWS_LAMBDA_RUNTIME_API", text);
+	put(l, "LAMBDA_TASK_ROOT", "/var/task");
+	put(l, "LAMBDA_RUNTIME_DIR", "/var/runtime");
+}
+
+static void put_credentials(struct env_list *l, const struct identity *identity)
+{
+	char text[64];
+	put(l, "AWS_ACCESS_KEY_ID", identity->access_key);
+	put(l, "AWS_SECRET_ACCESS_KEY", identity->secret);
+	put(l, "AWS_SESSION_TOKEN", identity->session_token);
+	snprintf(text, sizeof text, "http://127.0.0.1:%d", ENDPOINT_PORT);
+	put(l, "AWS_ENDPOINT_URL", text);
+}
+
+static unsigned command(const struct function_version *v, const struct runtime_found *found, const char *argv[8])
+{
+	size_t n = 0;
+	switch (v->runtime->family) {
+	case RUNTIME_PYTHON:
+		argv[n++] = found->interpreter;
+		argv[n++] = "-S";
+		argv[n++] = "-X";
+		argv[n++] = "utf8";
+		argv[n++] = "/var/runtime/python/bootstrap.py";
+		break;
+	case RUNTIME_NODEJS:
+		argv[n++] = found->interpreter;
+		argv[n++] = "/var/runtime/nodejs/bootstrap.cjs";
+		break;
+	default:
+		argv[n++] = "/var/task/bootstrap";
+		argv[n++] = "/opt/bootstrap";
+		argv[n] = NULL;
+		return 2;
+	}
+	argv[n] = NULL;
+	return 1;
+}
+
+int launch_env_seal(const struct function_version *v, const struct identity *identity, const char *log_stream,
+                    const struct settings *settings, struct runtime_found *found, struct error *err)
+{
+	if (runtime_locate(v->runtime, settings, found, err) < 0)
+		return -1;
+	struct env_list list = {.n = 0};
+	arena_init(&list.arena, 2 * LAUNCH_MAX_BYTES);
+	put_defaults(&list, v);
+	for (size_t i = 0; i < v->variable_count; i++)
+		put(&list, v->variables[i].name, v->variables[i].value);
+	put_credentials(&list, identity);
+	put_reserved(&list, v, log_stream, settings->region);
+	list.items[list.n] = NULL;
+
+	const char *argv[8];
+	unsigned candidates = command(v, found, argv);
+	struct buf out;
+	buf_init(&out, LAUNCH_MAX_BYTES);
+	int fd = -1;
+	if (list.arena.overflow)
+		error_set(err, ERR_TOO_LARGE, "too many environment variables");
+	else if (launch_encode(&out, candidates, argv, list.items, err) == 0)
+		fd = launch_seal(&out, err);
+	explicit_bzero(out.data, out.data ? out.len : 0);
+	buf_release(&out);
+	arena_release(&list.arena);
+	return fd;
+}

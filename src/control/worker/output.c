@@ -1,0 +1,55 @@
+/* The environment's log pipe: one for standard output and error. Reading is bounded a round, so that a function that writes
+ * without end slows down itself and nobody else. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "control/worker/worker_priv.h"
+#include "core/base/io.h"
+
+#define READ_BYTES 65536u
+#define DRAIN_READS 64 /* 4 MiB: what can stand before END is bounded too */
+
+/* False when there is nothing more now. */
+static bool read_some(struct worker *w)
+{
+	char data[READ_BYTES];
+	ssize_t n = read(w->log_io.fd, data, sizeof data);
+	if (n > 0) {
+		log_stream_output(w->log, data, (size_t)n);
+		return (size_t)n == sizeof data;
+	}
+	if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		ev_io_stop(&w->log_io); /* all writers have gone */
+	return false;
+}
+
+static void on_output(struct ev_io *io, unsigned events)
+{
+	read_some(CONTAINER_OF(io, struct worker, log_io));
+}
+
+int worker_open_log(struct worker *w, int fd, struct error *err)
+{
+	w->log_io = (struct ev_io){.fd = fd, .cb = on_output};
+	if (io_set_nonblock(fd) < 0)
+		return error_sys(err, "cannot use the log pipe of an environment");
+	return ev_io_start(w->fleet->deps.loop, &w->log_io, EV_READ, err);
+}
+
+void worker_drain_log(struct worker *w)
+{
+	if (w->log_io.fd < 0)
+		return;
+	for (int i = 0; i < DRAIN_READS && read_some(w); i++)
+		;
+}
+
+void worker_close_log(struct worker *w)
+{
+	ev_io_stop(&w->log_io);
+	if (w->log_io.fd >= 0)
+		close(w->log_io.fd);
+	w->log_io.fd = -1;
+	log_stream_close(w->log);
+	w->log = NULL;
+}

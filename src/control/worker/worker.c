@@ -1,0 +1,344 @@
+#include "control/worker/worker.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/worker/launch_env.h"
+#include "control/worker/worker_priv.h"
+#include "core/base/cleanup.h"
+#include "core/base/clock.h"
+#include "core/spec/limits.h"
+
+/* ---- beginning and end of a worker ---- */
+
+static struct worker *find(struct fleet *f, uint64_t env_id)
+{
+	struct str key = {(const char *)&env_id, sizeof env_id};
+	return HASH_ENTRY(hash_get(&f->by_id, key), struct worker, by_id);
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void close_endpoint(struct worker *w)
+{
+	if (!w->endpoint)
+		return;
+	http_listener_close(w->endpoint);
+	free(STEAL_PTR(w->endpoint));
+}
+
+static void release(struct worker *w)
+{
+	ev_timer_stop(&w->timer);
+	if (w->api_open)
+		runtime_api_release(&w->api);
+	close_endpoint(w);
+	worker_close_log(w);
+	close_fd(&w->freeze_fd);
+	close_fd(&w->memory_fd);
+	http_blob_release(&w->failure.answer);
+	if (w->identity)
+		identities_revoke(w->fleet->deps.identities, w->identity);
+	hash_remove(&w->fleet->by_id, &w->by_id);
+	list_remove(&w->by_state);
+	w->fleet->counts[w->state]--;
+	function_version_unref(w->version);
+	free(w);
+}
+
+static void die(struct worker *w)
+{
+	struct fleet *f = w->fleet;
+	bool init_failed = w->init_ns == 0 && w->ending != END_STOP;
+	ASSERT(!w->invocation);
+	worker_set_state(w, WORKER_DEAD);
+	f->events->on_dead(f->arg, w, init_failed, &w->failure);
+	release(w);
+}
+
+static void on_timer(struct ev_timer *timer);
+
+static struct worker *new_worker(struct fleet *f, struct function_version *version)
+{
+	struct worker *w = calloc(1, sizeof *w);
+	ASSERT(w);
+	w->fleet = f;
+	w->env_id = ++f->next_env_id;
+	w->version = function_version_ref(version);
+	w->freeze_fd = w->memory_fd = w->log_io.fd = -1;
+	w->timer.cb = on_timer;
+	w->asked_ns = clock_mono_ns();
+	list_init(&w->by_state);
+	list_push_back(&f->states[WORKER_STARTING], &w->by_state);
+	f->counts[WORKER_STARTING]++;
+	ASSERT(hash_put(&f->by_id, &w->by_id, (struct str){(const char *)&w->env_id, sizeof w->env_id}) == 0);
+	return w;
+}
+
+/* ---- start ---- */
+
+static int ask_launcher(struct worker *w, struct runtime_found *found, struct error *err)
+{
+	struct fleet *f = w->fleet;
+	const struct function_version *v = w->version;
+	CLEANUP_CLOSE int code = openat(f->deps.code_fd, v->code_hex, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (code < 0)
+		return error_sys(err, "cannot open the unpacked code of %s", v->name);
+	CLEANUP_CLOSE int launch = launch_env_seal(v, w->identity, log_stream_name(w->log), f->deps.settings, found, err);
+	if (launch < 0)
+		return -1;
+	struct ipc_env_start start = {
+		.env_id = w->env_id,
+		.memory_mb = v->memory_mb,
+		.ephemeral_mb = v->ephemeral_mb,
+		.network = v->outbound ? NETWORK_OUTBOUND : NETWORK_NONE,
+	};
+	return launcher_start(f->deps.launcher, &start, (int[]){launch, code}, 2, err);
+}
+
+static int begin(struct worker *w, struct error *err)
+{
+	struct fleet *f = w->fleet;
+	struct runtime_found found;
+	w->log = logs_open_stream(f->deps.logs, w->version, err);
+	if (!w->log)
+		return -1;
+	w->identity = identities_issue(f->deps.identities, w->version, err);
+	if (!w->identity || ask_launcher(w, &found, err) < 0)
+		return -1;
+	log_stream_init_start(w->log, w->version, &found);
+	return 0;
+}
+
+struct worker *worker_start(struct fleet *f, struct function_version *version, uint64_t sched_env, bool init_inside)
+{
+	struct worker *w = new_worker(f, version);
+	w->sched_env = sched_env;
+	w->init_inside = init_inside;
+	if (begin(w, &w->failure.refusal) < 0)
+		ev_timer_after(f->deps.loop, &w->timer, 0); /* told by the loop, as every end is */
+	return w;
+}
+
+/* What mayflyd sent becomes the worker's. */
+static int take_environment(struct worker *w, struct ipc_message *m, struct error *err)
+{
+	struct fleet *f = w->fleet;
+	int listener = STEAL_FD(m->fds[0]), endpoint = STEAL_FD(m->fds[1]), pipe = STEAL_FD(m->fds[2]);
+	w->freeze_fd = STEAL_FD(m->fds[3]);
+	w->memory_fd = STEAL_FD(m->fds[4]);
+	w->freeze_v2 = m->body.ipc_env_started.cgroup_v2;
+	int r = worker_open_log(w, pipe, err);
+	w->api_open = runtime_api_init(&w->api, f->deps.loop, f->deps.pool, listener, worker_api_events(), w, err) == 0;
+	w->endpoint = calloc(1, sizeof *w->endpoint);
+	ASSERT(w->endpoint);
+	if (http_server_listen(f->deps.front, w->endpoint, endpoint, err) < 0) {
+		close(endpoint);
+		free(STEAL_PTR(w->endpoint));
+		r = -1;
+	}
+	return r < 0 || !w->api_open ? -1 : 0;
+}
+
+static void on_env_started(void *arg, struct ipc_message *m)
+{
+	struct fleet *f = arg;
+	struct worker *w = find(f, m->body.ipc_env_started.env_id);
+	if (!w)
+		return;
+	if (w->state != WORKER_STARTING) /* stopped meanwhile: its end is on the way */
+		return;
+	w->sandbox_ns = clock_mono_ns();
+	struct error err = {0};
+	worker_set_state(w, WORKER_INITIALIZING);
+	if (take_environment(w, m, &err) < 0) {
+		w->failure.refusal = err;
+		worker_kill(w, END_FAULT, 0);
+		return;
+	}
+	uint64_t limit_ns = w->init_inside ? w->version->timeout_s * NS_PER_S : LIMIT_INIT_MS * NS_PER_MS;
+	if (w->init_inside)
+		w->deadline_ns = w->sandbox_ns + limit_ns;
+	ev_timer_at(f->deps.loop, &w->timer, w->sandbox_ns + limit_ns);
+}
+
+static void on_env_failed(void *arg, const struct ipc_env_failed *m)
+{
+	struct fleet *f = arg;
+	struct worker *w = find(f, m->env_id);
+	if (!w)
+		return;
+	error_set(&w->failure.refusal, m->code < ERR_COUNT && m->code ? (enum error_code)m->code : ERR_INTERNAL, "%.*s",
+	          (int)sizeof m->msg - 1, m->msg);
+	die(w);
+}
+
+static void on_env_exited(void *arg, const struct ipc_env_exited *m)
+{
+	struct fleet *f = arg;
+	struct worker *w = find(f, m->env_id);
+	if (!w)
+		return;
+	struct fault_text t;
+	const char *log_type;
+	worker_drain_log(w);
+	fault_exit(&t, w->invocation ? w->invocation->request_id : "", m, &log_type);
+	if (w->invocation) {
+		worker_finish_fault(w, &t, "error", log_type);
+	} else if (w->state == WORKER_INITIALIZING || w->state == WORKER_STARTING) {
+		worker_fail_init(w, &t, "error", log_type);
+	}
+	die(w);
+}
+
+static const struct launcher_events launcher_events = {
+	.on_env_started = on_env_started, .on_env_failed = on_env_failed, .on_env_exited = on_env_exited};
+
+/* ---- time limits ---- */
+
+void worker_kill(struct worker *w, int why, uint32_t grace_ms)
+{
+	if (w->state == WORKER_STOPPING)
+		return;
+	w->ending = why;
+	if (w->api_open)
+		runtime_api_release(&w->api);
+	w->api_open = false;
+	ev_timer_stop(&w->timer);
+	worker_set_state(w, WORKER_STOPPING);
+	launcher_kill(w->fleet->deps.launcher, w->env_id, grace_ms);
+}
+
+void worker_kill_soon(struct worker *w)
+{
+	ev_timer_after(w->fleet->deps.loop, &w->timer, 0);
+}
+
+static void on_init_timeout(struct worker *w)
+{
+	struct fault_text t;
+	fault_timeout(&t, "", w->version->timeout_s);
+	worker_fail_init(w, &t, "timeout", NULL);
+	worker_kill(w, END_INIT_TIMEOUT, 0);
+}
+
+static void on_busy_timeout(struct worker *w)
+{
+	struct fault_text t;
+	if (w->invocation && w->truncated) {
+		fault_simple(&t, w->invocation->request_id, "Runtime.TruncatedResponse", "Runtime response was truncated");
+		worker_finish_fault(w, &t, "error", t.type);
+	} else if (w->invocation) {
+		fault_timeout(&t, w->invocation->request_id, w->version->timeout_s);
+		worker_finish_fault(w, &t, "timeout", NULL);
+	} /* else it was answered, but has not asked for the next until its time was over */
+	worker_kill(w, END_FAULT, 0);
+}
+
+static void on_timer(struct ev_timer *timer)
+{
+	struct worker *w = CONTAINER_OF(timer, struct worker, timer);
+	switch (w->state) {
+	case WORKER_STARTING: /* begin() failed */
+		die(w);
+		break;
+	case WORKER_INITIALIZING:
+		on_init_timeout(w);
+		break;
+	case WORKER_BUSY:
+		on_busy_timeout(w);
+		break;
+	default:
+		UNREACHABLE();
+	}
+}
+
+/* ---- orders ---- */
+
+void worker_assign(struct worker *w, struct invocation *inv)
+{
+	ASSERT(!w->invocation && (w->state == WORKER_IDLE || w->state == WORKER_FROZEN));
+	if (w->state == WORKER_FROZEN) {
+		worker_set_frozen(w, false);
+		worker_set_state(w, WORKER_IDLE);
+	}
+	worker_set_state(w, WORKER_BUSY);
+	uint64_t now = clock_mono_ns(), deadline = now + w->version->timeout_s * NS_PER_S;
+	if (w->deadline_ns) {
+		deadline = w->deadline_ns;
+		w->deadline_ns = 0;
+	}
+	w->invocation = inv;
+	inv->worker = w;
+	inv->phases.placed_ns = inv->phases.sent_ns = now;
+	inv->cold = !w->first_done;
+	if (inv->cold) {
+		w->first_done = true;
+		inv->phases.start_asked_ns = w->asked_ns;
+		inv->phases.sandbox_done_ns = w->sandbox_ns;
+		inv->phases.init_done_ns = w->init_ns;
+	}
+	ev_timer_at(w->fleet->deps.loop, &w->timer, deadline);
+	log_stream_start(w->log, inv->request_id, w->version->version, inv->tail);
+	struct runtime_event event = {
+		.request_id = inv->request_id,
+		.function_arn = inv->invoked_arn,
+		.trace_id = inv->trace_id,
+		.client_context = inv->client_context,
+		.deadline_wall_ms = clock_wall_ms() + (int64_t)((deadline - now) / NS_PER_MS),
+		.payload = &inv->payload,
+	};
+	runtime_api_deliver(&w->api, &event);
+}
+
+void worker_freeze(struct worker *w)
+{
+	worker_set_state(w, WORKER_FROZEN);
+	worker_drain_log(w);
+	worker_set_frozen(w, true);
+}
+
+void worker_stop(struct worker *w, uint32_t grace_ms)
+{
+	if (w->state == WORKER_FROZEN && grace_ms)
+		worker_set_frozen(w, false);
+	worker_kill(w, END_STOP, grace_ms);
+}
+
+/* ---- the fleet ---- */
+
+struct fleet *fleet_new(const struct fleet_deps *deps, const struct worker_events *events, void *arg, struct error *err)
+{
+	struct fleet *f = calloc(1, sizeof *f);
+	if (!f) {
+		error_set(err, ERR_NO_MEMORY, "no memory for environments");
+		return NULL;
+	}
+	f->deps = *deps;
+	f->events = events;
+	f->arg = arg;
+	/* Ids of an earlier control process in mayflyd's life must not come again. */
+	f->next_env_id = (uint64_t)clock_wall_ms() << 20;
+	hash_init(&f->by_id);
+	for (int i = 0; i < WORKER_STATES; i++)
+		list_init(&f->states[i]);
+	launcher_set_env_events(deps->launcher, &launcher_events, f);
+	return f;
+}
+
+void fleet_free(struct fleet *f)
+{
+	if (!f)
+		return;
+	HASH_FOREACH(n, &f->by_id)
+		release(HASH_ENTRY(n, struct worker, by_id));
+	hash_release(&f->by_id);
+	free(f);
+}

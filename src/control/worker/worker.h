@@ -1,0 +1,101 @@
+/* A worker is control's picture of one environment: its process behind mayflyd, its Runtime API, log pipe and control files.
+ *
+ * States change in one function, which asserts the allowed edges, moves the worker to that state's list and so counts it:
+ *
+ *   starting -> initializing -> idle <-> busy, idle <-> frozen, any -> stopping -> dead
+ *
+ * The fleet owns all workers. Whoever decides (invoke, through the scheduler) gives orders; what happens is told by events,
+ * always from the loop. A worker finishes the invocation it runs in every case: answered, failed, timed out, killed. */
+#ifndef MAYFLY_WORKER_WORKER_H
+#define MAYFLY_WORKER_WORKER_H
+
+#include "control/function/version.h"
+#include "control/identity/identity.h"
+#include "control/invoke/invoke.h"
+#include "control/logs/logs.h"
+#include "control/runtime/runtime_api.h"
+#include "control/worker/launcher.h"
+#include "core/base/hash.h"
+#include "core/base/list.h"
+#include "core/spec/settings.h"
+
+enum worker_state {
+	WORKER_STARTING,     /* asked of mayflyd */
+	WORKER_INITIALIZING, /* the runtime runs, has not asked for work */
+	WORKER_IDLE,
+	WORKER_FROZEN,
+	WORKER_BUSY,
+	WORKER_STOPPING,     /* killed, its end not reported yet */
+	WORKER_DEAD,
+	WORKER_STATES
+};
+
+struct fleet;
+
+/* Why an init did not succeed; the error object is what a caller would get. */
+struct worker_failure {
+	struct http_blob answer; /* JSON; empty when the environment could not even be made */
+	struct error refusal;    /* then this says why */
+};
+
+struct worker {
+	struct fleet *fleet;
+	uint64_t sched_env;     /* the scheduler's name for it */
+	uint64_t env_id;        /* mayflyd's */
+	enum worker_state state;
+	struct list by_state;
+	struct hash_node by_id; /* key: env_id's bytes */
+	struct function_version *version;
+	const struct identity *identity;
+	struct runtime_api api;
+	bool api_open;
+	struct http_listener *endpoint; /* inside the environment; served by the main front end */
+	struct ev_io log_io;
+	struct log_stream *log;
+	int freeze_fd, memory_fd;
+	bool freeze_v2;
+	struct ev_timer timer;   /* of init, of the invocation, or of a stop */
+	struct invocation *invocation;
+	uint64_t asked_ns, sandbox_ns, init_ns; /* asked for; the sandbox was there; init was done */
+	uint64_t deadline_ns;    /* of the first invocation when init runs inside it, else 0 */
+	bool init_inside;        /* init counts as part of the first invocation: a second attempt */
+	bool truncated;          /* its answer broke off; waits a little for its exit */
+	bool first_done;         /* its first invocation's cold phases were reported */
+	enum { END_NONE, END_INIT_TIMEOUT, END_INIT_ERROR, END_STOP, END_FAULT } ending;
+	struct worker_failure failure;
+};
+
+/* Called from the loop. After on_dead the worker is gone. */
+struct worker_events {
+	void (*on_ready)(void *arg, struct worker *w);
+	void (*on_idle)(void *arg, struct worker *w);
+	/* outcome, answer, phases are set; the worker has let go of it. */
+	void (*on_finished)(void *arg, struct worker *w, struct invocation *inv);
+	/* init_failed: before it was ever ready; `failure` is then filled and the callee may take the answer. */
+	void (*on_dead)(void *arg, struct worker *w, bool init_failed, struct worker_failure *failure);
+};
+
+struct fleet_deps {
+	struct ev_loop *loop;
+	struct launcher *launcher;
+	struct http_pool *pool;
+	struct http_server *front; /* serves the endpoint inside environments */
+	struct identities *identities;
+	struct logs *logs;
+	const struct settings *settings;
+	int code_fd;               /* the folder of unpacked packages */
+};
+
+struct fleet *fleet_new(const struct fleet_deps *deps, const struct worker_events *events, void *arg, struct error *err);
+void fleet_free(struct fleet *f); /* drops all workers without events; mayflyd ends their processes */
+unsigned fleet_count(const struct fleet *f, enum worker_state state);
+
+/* Always a worker; what goes wrong comes as on_dead, later. */
+struct worker *worker_start(struct fleet *f, struct function_version *version, uint64_t sched_env, bool init_inside);
+/* Idle or frozen. */
+void worker_assign(struct worker *w, struct invocation *inv);
+void worker_freeze(struct worker *w);
+void worker_stop(struct worker *w, uint32_t grace_ms);
+const char *worker_state_name(enum worker_state state);
+
+#endif

@@ -1,0 +1,43 @@
+/* What the files of this folder share. */
+#ifndef MAYFLY_WORKER_WORKER_PRIV_H
+#define MAYFLY_WORKER_WORKER_PRIV_H
+
+#include "control/worker/faults.h"
+#include "control/worker/worker.h"
+
+struct fleet {
+	struct fleet_deps deps;
+	const struct worker_events *events;
+	void *arg;
+	struct hash by_id;
+	struct list states[WORKER_STATES];
+	unsigned counts[WORKER_STATES];
+	uint64_t next_env_id;
+};
+
+/* state.c */
+void worker_set_state(struct worker *w, enum worker_state state);
+
+/* output.c: the log pipe */
+int worker_open_log(struct worker *w, int fd, struct error *err);
+/* Reads what is there, bounded, so that a line written before the answer stands before END. */
+void worker_drain_log(struct worker *w);
+void worker_close_log(struct worker *w);
+
+/* cgroup.c: the two control files */
+void worker_set_frozen(struct worker *w, bool frozen);
+uint64_t worker_peak_bytes(const struct worker *w);
+
+/* finish.c: how invocations end */
+void worker_finish_answer(struct worker *w, struct http_blob *answer, bool error, struct str error_type);
+void worker_finish_fault(struct worker *w, const struct fault_text *t, const char *log_status, const char *log_type);
+void worker_fail_init(struct worker *w, const struct fault_text *t, const char *log_status, const char *log_type);
+
+const struct runtime_api_events *worker_api_events(void);
+
+/* worker.c */
+void worker_kill(struct worker *w, int why, uint32_t grace_ms);
+/* At the end of the loop's round, so that an answer to the runtime (413) still goes out. */
+void worker_kill_soon(struct worker *w);
+
+#endif
