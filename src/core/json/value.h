@@ -28,7 +28,8 @@ struct json_limits {
 };
 
 /* New reference, or NULL: ERR_TOO_LARGE, ERR_NO_MEMORY, or ERR_INVALID "not JSON at line 1, column 5 (byte 4): ...".
- * Any value is allowed at the top; of duplicate keys the last one counts; numbers beyond 64 bits become doubles. */
+ * Any value is allowed at the top; of duplicate keys the last one counts. Beyond what json_check refuses, these cannot be
+ * held and are ERR_INVALID: integers beyond 64 bits, numbers beyond a double, half a surrogate pair, NUL in a key. */
 json_t *json_value_load(struct str text, const struct json_limits *limits, struct error *err);
 json_t *json_value_load_object(struct str text, const struct json_limits *limits, struct error *err);
 
