@@ -4,7 +4,7 @@
 // formatting, JSON logs) is in files of its own, loaded at its first use.
 
 const { Api } = require('./api.cjs');
-const { Context } = require('./context.cjs');
+const { makeContext } = require('./context.cjs');
 const logs = require('./logs.cjs');
 
 const REQUEST_ID = Symbol.for('aws.lambda.runtime.requestId');
@@ -45,7 +45,7 @@ class Runtime {
     const call = new Call(this, id);
     this.onEmptyLoop = () => call.succeed(null);
     try {
-      const context = new Context(headers, call);
+      const context = makeContext(headers, call);
       const result = this.handler(JSON.parse(body.toString()), context, call.callback);
       if (result && typeof result.then === 'function') result.then(call.succeed, call.fail).catch(call.fail);
     } catch (error) {

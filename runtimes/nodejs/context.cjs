@@ -10,34 +10,30 @@ function parse(text, name) {
   }
 }
 
-// A constructor instead of a literal with accessors: objects of one shape are made faster.
-function Context(headers, call) {
+/** `call` carries waitForEmptyLoop and, unless the answer is streamed, the ways to end the invocation. */
+function makeContext(headers, call) {
   const deadline = headers['lambda-runtime-deadline-ms'];
   const env = process.env;
-  Object.defineProperty(this, 'callbackWaitsForEmptyEventLoop', {
-    enumerable: true,
-    configurable: true,
-    get: () => call.waitForEmptyLoop,
-    set: (value) => { call.waitForEmptyLoop = value; },
-  });
-  if (call.succeed) {
-    this.succeed = call.succeed;
-    this.fail = call.fail;
-    this.done = call.done;
-  }
-  this.functionVersion = env.AWS_LAMBDA_FUNCTION_VERSION;
-  this.functionName = env.AWS_LAMBDA_FUNCTION_NAME;
-  this.memoryLimitInMB = env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE;
-  this.logGroupName = env.AWS_LAMBDA_LOG_GROUP_NAME;
-  this.logStreamName = env.AWS_LAMBDA_LOG_STREAM_NAME;
-  this.clientContext = parse(headers['lambda-runtime-client-context'], 'ClientContext');
-  this.identity = parse(headers['lambda-runtime-cognito-identity'], 'CognitoIdentity');
-  this.invokedFunctionArn = headers['lambda-runtime-invoked-function-arn'];
-  this.awsRequestId = headers['lambda-runtime-aws-request-id'];
-  this.tenantId = headers['lambda-runtime-aws-tenant-id'];
-  this.getRemainingTimeInMillis = () => deadline - Date.now();
+  const context = {
+    get callbackWaitsForEmptyEventLoop() { return call.waitForEmptyLoop; },
+    set callbackWaitsForEmptyEventLoop(value) { call.waitForEmptyLoop = value; },
+    succeed: call.succeed,
+    fail: call.fail,
+    done: call.done,
+    functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
+    functionName: env.AWS_LAMBDA_FUNCTION_NAME,
+    memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
+    logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
+    logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
+    clientContext: parse(headers['lambda-runtime-client-context'], 'ClientContext'),
+    identity: parse(headers['lambda-runtime-cognito-identity'], 'CognitoIdentity'),
+    invokedFunctionArn: headers['lambda-runtime-invoked-function-arn'],
+    awsRequestId: headers['lambda-runtime-aws-request-id'],
+    tenantId: headers['lambda-runtime-aws-tenant-id'],
+    getRemainingTimeInMillis: () => deadline - Date.now(),
+  };
+  if (call.succeed === undefined) for (const name of ['succeed', 'fail', 'done']) delete context[name];
+  return context;
 }
-// A plain object to those who look, deepEqual and structured loggers included.
-Context.prototype = Object.prototype;
 
-module.exports = { Context };
+module.exports = { makeContext };

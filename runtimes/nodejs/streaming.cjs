@@ -3,7 +3,7 @@
 // after the first byte travels in the trailers.
 
 const { Writable } = require('stream');
-const { Context } = require('./context.cjs');
+const { makeContext } = require('./context.cjs');
 const errors = require('./errors.cjs');
 const logs = require('./logs.cjs');
 
@@ -82,7 +82,7 @@ function fail(stream, error) {
 }
 
 async function run(runtime, handler, headers, text, state, stream) {
-  const result = handler(JSON.parse(text), stream, new Context(headers, state));
+  const result = handler(JSON.parse(text), stream, makeContext(headers, state));
   if (!result || typeof result.then !== 'function') throw 'Streaming does not support non-async handlers.';
   if (await result !== undefined) console.warn('Streaming handlers ignore return values.');
   if (!stream.writableFinished && stream.writableEnded) await new Promise((resolve) => stream.once('finish', resolve));
