@@ -3,6 +3,7 @@
 #define MAYFLY_INVOKE_DISPATCH_H
 
 #include "control/invoke/invoke.h"
+#include "control/sched/sched.h"
 
 struct fleet;
 struct http_server;

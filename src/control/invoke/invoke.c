@@ -27,7 +27,8 @@ struct invoke {
 	struct hash slots;
 	struct hash envs; /* sched env id -> struct env */
 	struct ev_timer tick;
-	struct ev_defer decide; /* decisions are carried out at the end of a call from outside, never inside it */
+	struct list rejected;     /* invocations that were refused, until their callers are told */
+	struct ev_defer tell;     /* never from inside invoke_submit */
 	unsigned running; /* submitted, not done */
 	void (*on_drained)(void *arg);
 	void *drained_arg;
@@ -117,8 +118,11 @@ static void refuse_start(struct invoke *in, struct slot *s, struct invocation *i
 {
 	const struct worker_failure *failure = &s->failure;
 	inv->cold = true;
-	if (failure->answer.data && copy_blob(&inv->answer, &failure->answer, in->deps.pool) == 0) {
-		inv->outcome = INVOKE_FUNCTION_ERROR;
+	inv->outcome = INVOKE_FUNCTION_ERROR;
+	if (failure->answer.data && copy_blob(&inv->answer, &failure->answer, in->deps.pool) == 0)
+		return;
+	if (failure->has_fault) {
+		fault_body(&inv->answer, in->deps.pool, &failure->fault, inv->request_id);
 		return;
 	}
 	inv->outcome = INVOKE_REFUSED;
@@ -148,7 +152,17 @@ static void reject(struct invoke *in, const struct sched_decision *d)
 	}
 	s->waiting--;
 	drop_slot_if_unused(in, s);
-	finish(in, inv);
+	list_init(&inv->link);
+	list_push_back(&in->rejected, &inv->link);
+	ev_defer_run(in->deps.loop, &in->tell);
+}
+
+static void tell_rejected(struct ev_defer *defer)
+{
+	struct invoke *in = CONTAINER_OF(defer, struct invoke, tell);
+	struct list *link;
+	while ((link = list_pop_front(&in->rejected)))
+		finish(in, CONTAINER_OF(link, struct invocation, link));
 }
 
 /* ---- decisions ---- */
@@ -206,13 +220,8 @@ static void carry_out(struct invoke *in)
 	uint64_t at = sched_wake_ns(in->sched);
 	if (at == UINT64_MAX)
 		ev_timer_stop(&in->tick);
-	else if (!in->tick.loop || in->tick.at_ns > at || in->tick.at_ns < at)
+	else if (!in->tick.loop || in->tick.at_ns != at)
 		ev_timer_at(in->deps.loop, &in->tick, at);
-}
-
-static void on_decide(struct ev_defer *defer)
-{
-	carry_out(CONTAINER_OF(defer, struct invoke, decide));
 }
 
 static void on_tick(struct ev_timer *timer)
@@ -220,11 +229,6 @@ static void on_tick(struct ev_timer *timer)
 	struct invoke *in = CONTAINER_OF(timer, struct invoke, tick);
 	sched_tick(in->sched, clock_mono_ns());
 	carry_out(in);
-}
-
-static void decide_later(struct invoke *in)
-{
-	ev_defer_run(in->deps.loop, &in->decide);
 }
 
 /* ---- what workers tell ---- */
@@ -236,14 +240,21 @@ static void on_ready(void *arg, struct worker *w)
 	if (s)
 		s->inits_failed = 0;
 	sched_env_ready(in->sched, clock_mono_ns(), w->sched_env);
-	decide_later(in);
+	carry_out(in);
 }
 
 static void on_idle(void *arg, struct worker *w)
 {
 	struct invoke *in = arg;
 	sched_env_idle(in->sched, clock_mono_ns(), w->sched_env);
-	decide_later(in);
+	carry_out(in);
+}
+
+static void on_stopping(void *arg, struct worker *w)
+{
+	struct invoke *in = arg;
+	sched_env_stopping(in->sched, clock_mono_ns(), w->sched_env);
+	carry_out(in);
 }
 
 static void on_finished(void *arg, struct worker *w, struct invocation *inv)
@@ -262,7 +273,7 @@ static void keep_failure(struct slot *s, struct worker_failure *failure)
 static void init_failed(struct invoke *in, struct worker *w, struct worker_failure *failure)
 {
 	struct slot *s = find_slot(in, w->version->id);
-	bool retry = s && !w->init_inside && failure->answer.data;
+	bool retry = s && !w->init_inside && (failure->answer.data || failure->has_fault);
 	if (s) {
 		s->inits_failed++;
 		keep_failure(s, failure);
@@ -281,11 +292,11 @@ static void on_dead(void *arg, struct worker *w, bool failed, struct worker_fail
 		init_failed(in, w, failure);
 	else
 		sched_env_dead(in->sched, clock_mono_ns(), w->sched_env);
-	decide_later(in);
+	carry_out(in);
 }
 
 static const struct worker_events worker_events = {
-	.on_ready = on_ready, .on_idle = on_idle, .on_finished = on_finished, .on_dead = on_dead};
+	.on_ready = on_ready, .on_idle = on_idle, .on_stopping = on_stopping, .on_finished = on_finished, .on_dead = on_dead};
 
 /* ---- submitting ---- */
 
@@ -315,7 +326,7 @@ void invoke_submit(struct invoke *in, struct invocation *inv)
 		.reserved = inv->reserved,
 	};
 	sched_invoke(in->sched, inv->phases.submitted_ns, (uint64_t)(uintptr_t)inv, &v);
-	decide_later(in);
+	carry_out(in);
 }
 
 void invoke_version_dropped(struct invoke *in, uint64_t version_id)
@@ -326,19 +337,19 @@ void invoke_version_dropped(struct invoke *in, uint64_t version_id)
 	s->dropped = true;
 	sched_drop_version(in->sched, clock_mono_ns(), version_id, false);
 	drop_slot_if_unused(in, s);
-	decide_later(in);
+	carry_out(in);
 }
 
 void invoke_set_reserved(struct invoke *in, uint64_t function_id, int reserved)
 {
 	sched_set_reserved(in->sched, clock_mono_ns(), function_id, reserved);
-	decide_later(in);
+	carry_out(in);
 }
 
 void invoke_set_unreserved(struct invoke *in, unsigned unreserved)
 {
 	sched_set_unreserved(in->sched, clock_mono_ns(), unreserved);
-	decide_later(in);
+	carry_out(in);
 }
 
 unsigned invoke_busy(const struct invoke *in, uint64_t function_id)
@@ -370,7 +381,8 @@ struct invoke *invoke_new(const struct invoke_deps *deps, struct error *err)
 	}
 	in->deps = *deps;
 	in->tick.cb = on_tick;
-	ev_defer_init(&in->decide, on_decide);
+	list_init(&in->rejected);
+	ev_defer_init(&in->tell, tell_rejected);
 	hash_init(&in->slots);
 	hash_init(&in->envs);
 	struct sched_config config = sched_settings(deps);
@@ -398,7 +410,7 @@ void invoke_free(struct invoke *in)
 	if (!in)
 		return;
 	ev_timer_stop(&in->tick);
-	ev_defer_cancel(&in->decide);
+	ev_defer_cancel(&in->tell);
 	fleet_free(in->fleet);
 	sched_free(in->sched);
 	HASH_FOREACH(n, &in->slots) {

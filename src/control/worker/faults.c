@@ -9,23 +9,33 @@
 #include "core/base/check.h"
 #include "core/json/write.h"
 
-void fault_timeout(struct fault_text *t, const char *request_id, unsigned timeout_s)
+void fault_simple(struct fault_text *t, const char *type, const char *reason)
 {
-	snprintf(t->type, sizeof t->type, "Sandbox.Timedout");
-	snprintf(t->message, sizeof t->message, "RequestId: %s Error: Task timed out after %u.00 seconds", request_id, timeout_s);
+	*t = (struct fault_text){.bare = false};
+	snprintf(t->type, sizeof t->type, "%s", type);
+	snprintf(t->reason, sizeof t->reason, "%s", reason);
 }
 
-void fault_simple(struct fault_text *t, const char *request_id, const char *type, const char *message)
+void fault_timeout(struct fault_text *t, unsigned timeout_s)
 {
-	snprintf(t->type, sizeof t->type, "%s", type);
-	snprintf(t->message, sizeof t->message, "RequestId: %s Error: %s", request_id, message);
+	char reason[80];
+	snprintf(reason, sizeof reason, "Task timed out after %u.00 seconds", timeout_s);
+	fault_simple(t, "Sandbox.Timedout", reason);
 }
 
 void fault_response_too_large(struct fault_text *t)
 {
-	snprintf(t->type, sizeof t->type, "Function.ResponseSizeTooLarge");
-	snprintf(t->message, sizeof t->message,
-	         "Response payload size exceeded maximum allowed payload size (6291556 bytes).");
+	fault_simple(t, "Function.ResponseSizeTooLarge",
+	             "Response payload size exceeded maximum allowed payload size (6291556 bytes).");
+	t->bare = true;
+}
+
+void fault_message(char dst[FAULT_MESSAGE_SIZE], const struct fault_text *t, const char *request_id)
+{
+	if (t->bare)
+		snprintf(dst, FAULT_MESSAGE_SIZE, "%s", t->reason);
+	else
+		snprintf(dst, FAULT_MESSAGE_SIZE, "RequestId: %s Error: %s", request_id, t->reason);
 }
 
 /* Signal names as Lambda's supervisor prints them. */
@@ -49,7 +59,7 @@ static const char *signal_text(int signal)
 	return "signal";
 }
 
-static void exec_failed(struct fault_text *t, const char *request_id, int sys)
+static void exec_failed(struct fault_text *t, int sys)
 {
 	char message[200];
 	if (sys == EACCES)
@@ -58,16 +68,16 @@ static void exec_failed(struct fault_text *t, const char *request_id, int sys)
 		snprintf(message, sizeof message, "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
 	else
 		snprintf(message, sizeof message, "fork/exec /var/task/bootstrap: %s", strerror(sys));
-	fault_simple(t, request_id, "Runtime.InvalidEntrypoint", message);
+	fault_simple(t, "Runtime.InvalidEntrypoint", message);
 }
 
-void fault_exit(struct fault_text *t, const char *request_id, const struct ipc_env_exited *how, const char **log_type)
+void fault_exit(struct fault_text *t, const struct ipc_env_exited *how, const char **log_type)
 {
 	char message[160];
 	*log_type = "Runtime.ExitError";
 	if (how->how == EXIT_EXEC_FAILED) {
 		*log_type = "Runtime.InvalidEntrypoint";
-		exec_failed(t, request_id, how->status);
+		exec_failed(t, how->status);
 		return;
 	}
 	if (how->how == EXIT_CODE && how->status == 0)
@@ -79,18 +89,20 @@ void fault_exit(struct fault_text *t, const char *request_id, const struct ipc_e
 		         signal_text(how->how == EXIT_SIGNAL ? how->status : SIGKILL));
 	if (how->how == EXIT_OOM)
 		*log_type = "Runtime.OutOfMemory";
-	fault_simple(t, request_id, "Runtime.ExitError", message);
+	fault_simple(t, "Runtime.ExitError", message);
 }
 
-void fault_body(struct http_blob *blob, struct http_pool *pool, const struct fault_text *t)
+void fault_body(struct http_blob *blob, struct http_pool *pool, const struct fault_text *t, const char *request_id)
 {
+	char message[FAULT_MESSAGE_SIZE];
 	struct buf out;
 	struct json_writer w;
 	buf_init(&out, 4096);
 	json_write_init(&w, &out);
 	json_write_object(&w);
 	json_write_key_z(&w, "errorType", t->type);
-	json_write_key_z(&w, "errorMessage", t->message);
+	fault_message(message, t, request_id);
+	json_write_key_z(&w, "errorMessage", message);
 	json_write_close(&w);
 	*blob = (struct http_blob){0};
 	if (json_write_done(&w) == 0 && http_pool_charge(pool, out.len + 1)) {

@@ -3,22 +3,28 @@
 #ifndef MAYFLY_WORKER_FAULTS_H
 #define MAYFLY_WORKER_FAULTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/http/pool.h"
 #include "core/ipc/ipc.h"
 
 struct fault_text {
-	char type[64];     /* "Runtime.ExitError" */
-	char message[256];
+	char type[64];    /* "Runtime.ExitError" */
+	char reason[200]; /* "Runtime exited with error: exit status 1" */
+	bool bare;        /* the message is the reason alone, without "RequestId: <id> Error: " */
 };
 
-void fault_timeout(struct fault_text *t, const char *request_id, unsigned timeout_s);
+void fault_timeout(struct fault_text *t, unsigned timeout_s);
 /* How the runtime ended, and what that means to the caller. `log_type` of the REPORT line may differ (out of memory). */
-void fault_exit(struct fault_text *t, const char *request_id, const struct ipc_env_exited *how, const char **log_type);
-void fault_simple(struct fault_text *t, const char *request_id, const char *type, const char *message);
+void fault_exit(struct fault_text *t, const struct ipc_env_exited *how, const char **log_type);
+void fault_simple(struct fault_text *t, const char *type, const char *reason);
 void fault_response_too_large(struct fault_text *t);
+
+#define FAULT_MESSAGE_SIZE 300
+/* The message as the caller and the log see it. */
+void fault_message(char dst[FAULT_MESSAGE_SIZE], const struct fault_text *t, const char *request_id);
 /* {"errorType":..., "errorMessage":...} in the order Lambda uses. Empty when there is no memory. */
-void fault_body(struct http_blob *blob, struct http_pool *pool, const struct fault_text *t);
+void fault_body(struct http_blob *blob, struct http_pool *pool, const struct fault_text *t, const char *request_id);
 
 #endif

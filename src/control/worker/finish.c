@@ -54,9 +54,11 @@ void worker_finish_fault(struct worker *w, const struct fault_text *t, const cha
 	ASSERT(inv);
 	inv->phases.answered_ns = clock_mono_ns();
 	inv->outcome = INVOKE_FUNCTION_ERROR;
-	fault_body(&inv->answer, w->fleet->deps.pool, t);
+	char message[FAULT_MESSAGE_SIZE];
+	fault_message(message, t, inv->request_id);
+	fault_body(&inv->answer, w->fleet->deps.pool, t, inv->request_id);
 	worker_drain_log(w);
-	log_stream_fault(w->log, inv->request_id, t->type, t->message);
+	log_stream_fault(w->log, inv->request_id, t->type, message);
 	write_report(w, inv, log_status, log_type);
 	let_go(w, inv);
 }
@@ -66,8 +68,10 @@ void worker_fail_init(struct worker *w, const struct fault_text *t, const char *
 	worker_drain_log(w);
 	uint64_t now = clock_mono_ns();
 	log_stream_init_report(w->log, now - (w->sandbox_ns ? w->sandbox_ns : w->asked_ns), log_status, log_type);
-	if (!w->failure.answer.data)
-		fault_body(&w->failure.answer, w->fleet->deps.pool, t);
+	if (w->failure.answer.data || w->failure.has_fault)
+		return;
+	w->failure.has_fault = true;
+	w->failure.fault = *t;
 }
 
 /* ---- what the runtime does, by way of its API ---- */
@@ -121,7 +125,7 @@ static void on_fault(struct runtime_api *api, enum runtime_fault fault)
 	if (fault == RUNTIME_FAULT_TOO_LARGE)
 		fault_response_too_large(&t);
 	else
-		fault_simple(&t, w->invocation->request_id, "Runtime.InvalidResponseModeHeader", "Invalid response mode header");
+		fault_simple(&t, "Runtime.InvalidResponseModeHeader", "Invalid response mode header");
 	worker_finish_fault(w, &t, "error", t.type);
 	worker_kill_soon(w);
 }

@@ -189,7 +189,7 @@ static void on_env_exited(void *arg, const struct ipc_env_exited *m)
 	struct fault_text t;
 	const char *log_type;
 	worker_drain_log(w);
-	fault_exit(&t, w->invocation ? w->invocation->request_id : "", m, &log_type);
+	fault_exit(&t, m, &log_type);
 	if (w->invocation) {
 		worker_finish_fault(w, &t, "error", log_type);
 	} else if (w->state == WORKER_INITIALIZING || w->state == WORKER_STARTING) {
@@ -214,6 +214,8 @@ void worker_kill(struct worker *w, int why, uint32_t grace_ms)
 	ev_timer_stop(&w->timer);
 	worker_set_state(w, WORKER_STOPPING);
 	launcher_kill(w->fleet->deps.launcher, w->env_id, grace_ms);
+	if (why != END_STOP && w->init_ns)
+		w->fleet->events->on_stopping(w->fleet->arg, w);
 }
 
 void worker_kill_soon(struct worker *w)
@@ -224,7 +226,7 @@ void worker_kill_soon(struct worker *w)
 static void on_init_timeout(struct worker *w)
 {
 	struct fault_text t;
-	fault_timeout(&t, "", w->version->timeout_s);
+	fault_timeout(&t, w->version->timeout_s);
 	worker_fail_init(w, &t, "timeout", NULL);
 	worker_kill(w, END_INIT_TIMEOUT, 0);
 }
@@ -233,10 +235,10 @@ static void on_busy_timeout(struct worker *w)
 {
 	struct fault_text t;
 	if (w->invocation && w->truncated) {
-		fault_simple(&t, w->invocation->request_id, "Runtime.TruncatedResponse", "Runtime response was truncated");
+		fault_simple(&t, "Runtime.TruncatedResponse", "Runtime response was truncated");
 		worker_finish_fault(w, &t, "error", t.type);
 	} else if (w->invocation) {
-		fault_timeout(&t, w->invocation->request_id, w->version->timeout_s);
+		fault_timeout(&t, w->version->timeout_s);
 		worker_finish_fault(w, &t, "timeout", NULL);
 	} /* else it was answered, but has not asked for the next until its time was over */
 	worker_kill(w, END_FAULT, 0);

@@ -11,9 +11,10 @@
 
 #include "control/function/version.h"
 #include "control/identity/identity.h"
-#include "control/invoke/invoke.h"
+#include "control/worker/invocation.h"
 #include "control/logs/logs.h"
 #include "control/runtime/runtime_api.h"
+#include "control/worker/faults.h"
 #include "control/worker/launcher.h"
 #include "core/base/hash.h"
 #include "core/base/list.h"
@@ -32,10 +33,12 @@ enum worker_state {
 
 struct fleet;
 
-/* Why an init did not succeed; the error object is what a caller would get. */
+/* Why an init did not succeed: what the runtime said, else what the platform saw, else why there is no environment. */
 struct worker_failure {
-	struct http_blob answer; /* JSON; empty when the environment could not even be made */
-	struct error refusal;    /* then this says why */
+	struct http_blob answer; /* the error object of init/error */
+	bool has_fault;
+	struct fault_text fault;
+	struct error refusal;
 };
 
 struct worker {
@@ -69,6 +72,8 @@ struct worker {
 struct worker_events {
 	void (*on_ready)(void *arg, struct worker *w);
 	void (*on_idle)(void *arg, struct worker *w);
+	/* It was ready once, and is being ended for a fault: no work may be given to it any more. */
+	void (*on_stopping)(void *arg, struct worker *w);
 	/* outcome, answer, phases are set; the worker has let go of it. */
 	void (*on_finished)(void *arg, struct worker *w, struct invocation *inv);
 	/* init_failed: before it was ever ready; `failure` is then filled and the callee may take the answer. */

@@ -139,15 +139,20 @@ void http_server_init(struct http_server *server, struct ev_loop *loop, const st
 	list_init(&server->idle);
 }
 
+void http_listener_close(struct http_listener *listener)
+{
+	if (listener->io.fd < 0)
+		return;
+	list_remove(&listener->link);
+	ev_io_stop(&listener->io);
+	close(listener->io.fd);
+	listener->io.fd = -1;
+}
+
 static void close_listeners(struct http_server *server)
 {
-	LIST_FOREACH(link, &server->listeners) {
-		struct http_listener *listener = CONTAINER_OF(link, struct http_listener, link);
-		list_remove(link);
-		ev_io_stop(&listener->io);
-		close(listener->io.fd);
-		listener->io.fd = -1;
-	}
+	LIST_FOREACH(link, &server->listeners)
+		http_listener_close(CONTAINER_OF(link, struct http_listener, link));
 }
 
 static void kill_all(struct list *conns)

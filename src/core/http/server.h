@@ -104,6 +104,8 @@ void http_server_init(struct http_server *server, struct ev_loop *loop, const st
 void http_server_release(struct http_server *server);
 /* A listening stream socket (TCP or unix). On success the server owns and closes fd. */
 int http_server_listen(struct http_server *server, struct http_listener *listener, int fd, struct error *err);
+/* Closes one listener (also one that the server has closed); connections that it accepted stay the server's. */
+void http_listener_close(struct http_listener *listener);
 /* Stops or goes on accepting; connections that exist go on. */
 void http_server_pause(struct http_server *server, bool paused);
 /* No new connections; idle ones close; others close after their reply. on_drained follows, always from the loop. */

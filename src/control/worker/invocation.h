@@ -1,0 +1,61 @@
+/* One invocation on its way through control: what the caller gives, what the function gives back, and when what happened. */
+#ifndef MAYFLY_WORKER_INVOCATION_H
+#define MAYFLY_WORKER_INVOCATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "control/function/version.h"
+#include "core/base/error.h"
+#include "core/base/list.h"
+#include "core/base/rand.h"
+#include "core/http/pool.h"
+
+struct worker;
+
+enum invoke_outcome {
+	INVOKE_ANSWERED,       /* the function's answer is in `answer` */
+	INVOKE_FUNCTION_ERROR, /* as before, with X-Amz-Function-Error: the error object is in `answer` */
+	INVOKE_REFUSED         /* never ran: `refusal` says why; ERR_THROTTLED with `throttle_reason` */
+};
+
+/* Nanoseconds of CLOCK_MONOTONIC; 0 where a phase was not reached (a warm start has no sandbox and init). */
+struct invoke_phases {
+	uint64_t submitted_ns, placed_ns; /* queued between them */
+	uint64_t start_asked_ns, sandbox_done_ns, init_done_ns; /* of the environment, when this invocation was its first */
+	uint64_t sent_ns, answered_ns;    /* at the function */
+	uint64_t done_ns;
+};
+
+struct invocation {
+	/* Filled by the caller. */
+	struct function_version *version; /* a reference of the caller's, kept until after done */
+	const char *invoked_arn;          /* as the context object shows it; lives until done */
+	struct http_blob payload;         /* moved in; valid JSON or empty (then "{}" is sent) */
+	struct str client_context;        /* JSON text, lives until done; p NULL when none */
+	struct str trace_header;          /* X-Amzn-Trace-Id of the caller; p NULL: one is made */
+	int reserved;                     /* reserved concurrency of the function, -1 for none */
+	bool tail;                        /* collect the last 4 KB of its log */
+	void (*done)(struct invocation *inv);
+	void *arg;
+
+	/* Set by invoke_submit. */
+	char request_id[UUID_SIZE];
+	char trace_id[128];
+
+	/* Results, valid in done; the caller releases `answer`. */
+	enum invoke_outcome outcome;
+	struct http_blob answer;
+	struct error refusal;
+	const char *throttle_reason;
+	char *log_tail; /* malloc'd, the caller frees; base64 is the API's */
+	size_t log_tail_len;
+	struct invoke_phases phases;
+	bool cold;
+
+	/* Private to control/. */
+	struct worker *worker;
+	struct list link;
+};
+
+#endif
