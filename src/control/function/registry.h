@@ -82,10 +82,96 @@ struct registry_target {
 int registry_resolve(struct registry *r, struct str name, struct str qualifier, struct registry_target *out,
                      struct error *err);
 
-/* ---- reading ---- */
+/* ---- reading; all at once, from memory ---- */
 
 size_t registry_count(const struct registry *r);
 /* Concurrency that is not reserved for a function. */
 unsigned registry_unreserved(const struct registry *r);
+struct registry_totals {
+	size_t functions;
+	uint64_t code_bytes; /* zipped, each version counted */
+};
+void registry_total(const struct registry *r, struct registry_totals *out);
+/* arn:aws:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER] */
+void registry_arn(const struct registry *r, char dst[FUNCTION_ARN_MAX], struct str name, struct str qualifier);
+bool registry_exists(const struct registry *r, struct str name);
+/* Process-wide id of a function, 0 when there is none: what the scheduler and metrics call it by. */
+uint64_t registry_function_id(const struct registry *r, struct str name);
+
+/* FunctionConfiguration as the API shows it; a qualifier makes the ARN a qualified one. New reference, or NULL: 404 with
+ * AWS's text. */
+json_t *registry_show(struct registry *r, struct str name, struct str qualifier, struct error *err);
+/* The package of that configuration; its name as a blob and folder. */
+int registry_package(struct registry *r, struct str name, struct str qualifier, struct blob_id *id, struct error *err);
+/* New reference: an object, empty when there are none. NULL: 404. */
+json_t *registry_tags(struct registry *r, struct str name, struct error *err);
+/* -1 for none; *found tells whether the function exists. */
+int registry_reserved(struct registry *r, struct str name, bool *found);
+
+/* A page of a list: at most `max` rows after `marker` (p NULL: from the start), put into `rows`; the marker of the next
+ * page goes into `next` (at most next_size bytes; "" at the end). Markers are opaque; one that is no longer there is fine. */
+struct registry_page {
+	struct str marker;
+	size_t max;
+	json_t *rows;
+	char *next;
+	size_t next_size;
+};
+int registry_list(struct registry *r, bool all_versions, struct registry_page *page, struct error *err);
+int registry_list_versions(struct registry *r, struct str name, struct registry_page *page, struct error *err);
+/* `version` with p NULL: aliases of all. */
+int registry_list_aliases(struct registry *r, struct str name, struct str version, struct registry_page *page,
+                          struct error *err);
+json_t *registry_alias(struct registry *r, struct str name, struct str alias, struct error *err);
+
+/* ---- changing ---- */
+
+/* `result` (borrowed) is what the operation answers, NULL when that is nothing. */
+typedef void registry_done_cb(void *arg, json_t *result, const struct error *err);
+
+/* json_t arguments are borrowed and may be kept (never changed) until the callback; texts are copied. */
+struct registry_create {
+	struct str name;
+	json_t *config;       /* members as FunctionConfiguration has them, defaults filled in */
+	json_t *tags;         /* or NULL */
+	struct http_blob zip; /* moved in */
+	bool publish;
+};
+void registry_create(struct registry *r, struct registry_create *what, registry_done_cb *cb, void *arg);
+
+struct registry_update {
+	struct str name;
+	struct str revision;  /* p NULL: any */
+	json_t *config;       /* members that replace those that are there, null removes one; or NULL */
+	bool has_code;
+	struct http_blob zip; /* moved in, with has_code */
+	bool publish, dry_run;
+};
+void registry_update(struct registry *r, struct registry_update *what, registry_done_cb *cb, void *arg);
+
+struct registry_publish {
+	struct str name;
+	struct str code_sha256, revision; /* p NULL: any */
+	struct str description;           /* p NULL: that of $LATEST */
+};
+void registry_publish(struct registry *r, const struct registry_publish *what, registry_done_cb *cb, void *arg);
+/* `qualifier` p NULL: the function with all its versions; else one version. */
+void registry_delete(struct registry *r, struct str name, struct str qualifier, registry_done_cb *cb, void *arg);
+
+struct registry_alias_change {
+	struct str name, alias;
+	struct str version;     /* p NULL in an update: as it is */
+	struct str description; /* p NULL: "" or as it is */
+	struct str revision;    /* p NULL: any */
+	json_t *weights;        /* AdditionalVersionWeights; NULL: none, or as they are */
+};
+void registry_alias_create(struct registry *r, const struct registry_alias_change *what, registry_done_cb *cb, void *arg);
+void registry_alias_update(struct registry *r, const struct registry_alias_change *what, registry_done_cb *cb, void *arg);
+void registry_alias_delete(struct registry *r, struct str name, struct str alias, registry_done_cb *cb, void *arg);
+
+void registry_tag(struct registry *r, struct str name, json_t *tags, registry_done_cb *cb, void *arg);
+void registry_untag(struct registry *r, struct str name, json_t *keys, registry_done_cb *cb, void *arg);
+/* -1 removes the reservation. */
+void registry_reserve(struct registry *r, struct str name, int reserved, registry_done_cb *cb, void *arg);
 
 #endif

@@ -53,8 +53,6 @@ static void put_defaults(struct env_list *l, const struct function_version *v)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
 		put(l, fixed[i][0], fixed[i][1]);
-	if (v->runtime->family == RUNTIME_PYTHON)
-		put(l, "PYTHONPATH", "/var/runtime");
 	if (v->runtime->family == RUNTIME_NODEJS)
 		put(l, "NODE_PATH", "/opt/nodejs/node20/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:/var/task");
 }
@@ -109,6 +107,7 @@ static unsigned command(const struct function_version *v, const struct runtime_f
 		break;
 	case RUNTIME_NODEJS:
 		argv[n++] = found->interpreter;
+		argv[n++] = "--max-http-header-size=81920";
 		argv[n++] = "/var/runtime/nodejs/bootstrap.cjs";
 		break;
 	default:

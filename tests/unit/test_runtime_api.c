@@ -1,0 +1,275 @@
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "control/runtime/runtime_api.h"
+#include "core/base/clock.h"
+#include "tests/unit/test.h"
+
+#define NEXT "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"
+#define ANSWER(id, body) \
+	"POST /2018-06-01/runtime/invocation/" id "/response HTTP/1.1\r\nHost: x\r\nContent-Length: " LEN(body) "\r\n\r\n" body
+#define LEN(body) "2" /* every body here has two bytes */
+
+struct rig {
+	struct ev_loop *loop;
+	struct ev_timer timer;
+	struct http_pool pool;
+	struct runtime_api api;
+	int client;
+	unsigned rounds, ready, answers, errors, idle, init_errors, faults;
+	enum runtime_fault fault;
+	char body[64], type[64], heard[8192];
+};
+
+static void note(struct rig *r, struct http_blob *blob, struct str type)
+{
+	snprintf(r->body, sizeof r->body, "%.*s", (int)blob->len, blob->data ? blob->data : "");
+	snprintf(r->type, sizeof r->type, STR_FMT, STR_ARG(type));
+}
+
+static void on_ready(struct runtime_api *api)
+{
+	((struct rig *)api->arg)->ready++;
+}
+
+static void on_answer(struct runtime_api *api, struct http_blob *blob, bool error, struct str type)
+{
+	struct rig *r = api->arg;
+	note(r, blob, type);
+	r->answers++;
+	r->errors += error;
+}
+
+static void on_idle(struct runtime_api *api)
+{
+	((struct rig *)api->arg)->idle++;
+}
+
+static void on_init_error(struct runtime_api *api, struct http_blob *blob, struct str type)
+{
+	struct rig *r = api->arg;
+	note(r, blob, type);
+	r->init_errors++;
+}
+
+static void on_fault(struct runtime_api *api, enum runtime_fault fault)
+{
+	struct rig *r = api->arg;
+	r->faults++;
+	r->fault = fault;
+}
+
+static const struct runtime_api_events events = {
+	.on_ready = on_ready, .on_answer = on_answer, .on_idle = on_idle, .on_init_error = on_init_error, .on_fault = on_fault};
+
+static int connect_client(struct rig *r)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		return -1;
+	return http_server_adopt(&r->api.server, pair[1], STR_NULL, NULL) < 0 ? -1 : pair[0];
+}
+
+static struct rig *rig_new(void)
+{
+	struct rig *r = calloc(1, sizeof *r);
+	struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	r->loop = ev_loop_new(NULL);
+	http_pool_init(&r->pool, 64 << 20);
+	if (bind(listener, (struct sockaddr *)&any, sizeof any) < 0 || listen(listener, 8) < 0 ||
+	    runtime_api_init(&r->api, r->loop, &r->pool, listener, &events, r, NULL) < 0)
+		abort();
+	r->client = connect_client(r);
+	return r;
+}
+
+/* Nothing may stay counted in the pool. */
+static size_t rig_free(struct rig *r)
+{
+	runtime_api_release(&r->api);
+	size_t left = r->pool.used_bytes;
+	http_pool_release(&r->pool);
+	ev_timer_stop(&r->timer);
+	ev_loop_free(r->loop);
+	close(r->client);
+	free(r);
+	return left;
+}
+
+static void on_timer(struct ev_timer *timer)
+{
+	struct rig *r = CONTAINER_OF(timer, struct rig, timer);
+	if (r->rounds-- == 0)
+		ev_loop_stop(r->loop);
+	else
+		ev_timer_at(r->loop, timer, 0);
+}
+
+static const char *hear(struct rig *r)
+{
+	r->rounds = 8;
+	r->timer.cb = on_timer;
+	ev_timer_at(r->loop, &r->timer, 0);
+	ev_loop_run(r->loop, NULL);
+	ssize_t n = recv(r->client, r->heard, sizeof r->heard - 1, MSG_DONTWAIT);
+	r->heard[n > 0 ? n : 0] = '\0';
+	return r->heard;
+}
+
+static const char *say(struct rig *r, const char *text)
+{
+	if (send(r->client, text, strlen(text), MSG_NOSIGNAL) < 0)
+		perror("send");
+	return hear(r);
+}
+
+static void deliver(struct rig *r, const char *id, const char *payload)
+{
+	struct http_blob blob = {.data = strdup(payload), .len = strlen(payload)};
+	struct runtime_event e = {.request_id = id, .function_arn = "arn:f", .trace_id = "Root=1", .deadline_wall_ms = 1234, .payload = &blob};
+	runtime_api_deliver(&r->api, &e);
+}
+
+static bool has(const char *text, const char *piece)
+{
+	return strstr(text, piece) != NULL;
+}
+
+TEST(next_answer_next)
+{
+	struct rig *r = rig_new();
+	CHECK_STR(say(r, NEXT), "");
+	CHECK(r->ready == 1 && r->api.state == RUNTIME_READY);
+	deliver(r, "id-1", "{\"a\":1}");
+	const char *got = hear(r);
+	CHECK(has(got, "HTTP/1.1 200") && has(got, "Lambda-Runtime-Aws-Request-Id: id-1\r\n") && has(got, "\r\n\r\n{\"a\":1}"));
+	CHECK(has(got, "Lambda-Runtime-Deadline-Ms: 1234\r\n") && has(got, "Lambda-Runtime-Invoked-Function-Arn: arn:f\r\n"));
+	/* The answer and the next request in one write. */
+	got = say(r, ANSWER("id-1", "42") NEXT);
+	CHECK(has(got, "HTTP/1.1 202"));
+	CHECK(r->answers == 1 && r->errors == 0 && r->idle == 1 && r->ready == 1);
+	CHECK_STR(r->body, "42");
+	deliver(r, "id-2", "");
+	CHECK(has(hear(r), "\r\n\r\n{}"));
+	CHECK_INT(rig_free(r), 0);
+}
+
+TEST(wrong_order_and_wrong_id_are_refused)
+{
+	struct rig *r = rig_new();
+	CHECK(has(say(r, ANSWER("id-1", "42")), "400") && has(r->heard, "InvalidRequestID"));
+	say(r, NEXT);
+	deliver(r, "id-1", "{}");
+	hear(r);
+	CHECK(has(say(r, ANSWER("id-9", "42")), "InvalidRequestID"));
+	CHECK(has(say(r, NEXT), "403") && has(r->heard, "InvalidStateTransition") && has(r->heard, "from Running to Ready"));
+	CHECK(has(say(r, ANSWER("id-1", "42")), "202"));
+	CHECK(has(say(r, ANSWER("id-1", "43")), "403") && r->answers == 1);
+	CHECK(has(say(r, "GET /2018-06-01/other HTTP/1.1\r\nHost: x\r\n\r\n"), "404"));
+	CHECK_INT(rig_free(r), 0);
+}
+
+TEST(errors_carry_their_type)
+{
+	struct rig *r = rig_new();
+	say(r, NEXT);
+	deliver(r, "id-1", "{}");
+	hear(r);
+	say(r, "POST /2018-06-01/runtime/invocation/id-1/error HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+	       "Lambda-Runtime-Function-Error-Type: nonsense\r\n\r\n{}");
+	CHECK(r->errors == 1);
+	CHECK_STR(r->type, "Function.Unknown");
+	CHECK_INT(rig_free(r), 0);
+}
+
+TEST(init_error_ends_init)
+{
+	struct rig *r = rig_new();
+	CHECK(has(say(r, "POST /2018-06-01/runtime/init/error HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+	                 "Lambda-Runtime-Function-Error-Type: Runtime.ImportModuleError\r\n\r\n{}"),
+	          "202"));
+	CHECK(r->init_errors == 1 && r->api.state == RUNTIME_INIT_ERROR);
+	CHECK_STR(r->type, "Runtime.ImportModuleError");
+	CHECK(has(say(r, NEXT), "403"));
+	CHECK_INT(rig_free(r), 0);
+}
+
+TEST(an_event_waits_for_a_runtime_that_reconnects)
+{
+	struct rig *r = rig_new();
+	say(r, NEXT);
+	close(r->client);
+	r->client = connect_client(r);
+	hear(r);
+	CHECK(!r->api.next && r->api.state == RUNTIME_READY);
+	deliver(r, "id-1", "[1]");
+	CHECK(has(say(r, NEXT), "\r\n\r\n[1]") && r->api.state == RUNTIME_RUNNING);
+	CHECK(has(say(r, ANSWER("id-1", "42")), "202") && r->answers == 1);
+	CHECK_INT(rig_free(r), 0);
+}
+
+TEST(an_undelivered_event_is_freed)
+{
+	struct rig *r = rig_new();
+	say(r, NEXT);
+	close(r->client);
+	r->client = connect_client(r);
+	hear(r);
+	deliver(r, "id-1", "[1]");
+	CHECK_INT(rig_free(r), 0);
+}
+
+TEST(faults_of_an_answer)
+{
+	struct rig *r = rig_new();
+	say(r, NEXT);
+	deliver(r, "id-1", "{}");
+	hear(r);
+	CHECK(has(say(r, "POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: x\r\nContent-Length: 6291557\r\n\r\n"), "413"));
+	CHECK(r->faults == 1 && r->fault == RUNTIME_FAULT_TOO_LARGE && has(r->heard, "RequestEntityTooLarge"));
+	CHECK_INT(rig_free(r), 0);
+
+	r = rig_new();
+	say(r, NEXT);
+	deliver(r, "id-1", "{}");
+	hear(r);
+	say(r, "POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf");
+	close(r->client);
+	r->client = connect_client(r);
+	hear(r);
+	CHECK(r->faults == 1 && r->fault == RUNTIME_FAULT_TRUNCATED && r->answers == 0);
+	CHECK_INT(rig_free(r), 0);
+
+	r = rig_new();
+	say(r, NEXT);
+	deliver(r, "id-1", "{}");
+	hear(r);
+	CHECK(has(say(r, "POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+	                 "Lambda-Runtime-Function-Response-Mode: odd\r\n\r\n{}"),
+	          "400"));
+	CHECK(r->faults == 1 && r->fault == RUNTIME_FAULT_RESPONSE_MODE);
+	CHECK_INT(rig_free(r), 0);
+}
+
+TEST(trailers_turn_an_answer_into_an_error)
+{
+	struct rig *r = rig_new();
+	say(r, NEXT);
+	deliver(r, "id-1", "{}");
+	hear(r);
+	say(r, "POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+	       "Lambda-Runtime-Function-Response-Mode: streaming\r\n"
+	       "Trailer: Lambda-Runtime-Function-Error-Type\r\n\r\n2\r\nhi\r\n0\r\n"
+	       "Lambda-Runtime-Function-Error-Type: Function.Broken\r\nLambda-Runtime-Function-Error-Body: eyJlIjoxfQ==\r\n\r\n");
+	CHECK(r->answers == 1 && r->errors == 1);
+	CHECK_STR(r->type, "Function.Broken");
+	CHECK_STR(r->body, "{\"e\":1}");
+	CHECK_INT(rig_free(r), 0);
+}
+
+TESTS(T(next_answer_next), T(wrong_order_and_wrong_id_are_refused), T(errors_carry_their_type), T(init_error_ends_init),
+      T(an_event_waits_for_a_runtime_that_reconnects), T(an_undelivered_event_is_freed), T(faults_of_an_answer),
+      T(trailers_turn_an_answer_into_an_error))
