@@ -49,8 +49,6 @@ static void on_retry(struct ev_timer *timer)
 /* At the maximum the longest idle connection makes room; when all are busy, new ones wait in the kernel's queue. */
 static bool make_room(struct http_server *server)
 {
-	if (server->conn_count < server->config->conns_max)
-		return true;
 	struct list *oldest = server->idle.next;
 	if (oldest == &server->idle) {
 		server->full = true;
@@ -75,7 +73,11 @@ static void on_listener(struct ev_io *io, unsigned events)
 {
 	struct http_listener *listener = CONTAINER_OF(io, struct http_listener, io);
 	struct http_server *server = listener->server;
-	for (int i = 0; i < ACCEPTS_A_ROUND && make_room(server); i++) {
+	for (int i = 0; i < ACCEPTS_A_ROUND; i++) {
+		/* Room is made only for the one that is known to wait; if there are more the listener reports again. */
+		bool full = server->conn_count >= server->config->conns_max;
+		if (full && (i > 0 || !make_room(server)))
+			return;
 		struct sockaddr_storage peer = {0};
 		socklen_t size = sizeof peer;
 		int fd = accept4(io->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
