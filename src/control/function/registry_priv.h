@@ -1,0 +1,193 @@
+/* Private to control/function.
+ *
+ * A function's *truth* is what its key in the store says. A change copies the truth into a draft, alters the draft, writes
+ * it, and when that is durable the draft becomes the truth. What a draft shares with the truth it was made from is told
+ * apart by comparing pointers. */
+#ifndef MAYFLY_FUNCTION_REGISTRY_PRIV_H
+#define MAYFLY_FUNCTION_REGISTRY_PRIV_H
+
+#include "control/function/registry.h"
+#include "core/base/buf.h"
+#include "core/base/clock.h"
+#include "core/base/hash.h"
+#include "core/base/list.h"
+#include "core/base/rand.h"
+
+#define RECORD_LIMIT_BYTES (900u * 1024) /* of a function's key: below KV_VALUE_MAX */
+#define TAGS_MAX 50
+#define UNRESERVED_MIN 100u
+#define NETWORK_TAG "mayfly:network"
+
+struct function;
+
+/* One package: counted by the configurations and function_versions that need it. */
+enum code_state { CODE_NEW, CODE_MAKING, CODE_READY, CODE_DELETING };
+struct code {
+	struct hash_node by_hex;
+	struct registry *registry;
+	char hex[SHA256_HEX_SIZE];
+	struct blob_id id;
+	enum code_state state;
+	unsigned refs;
+	struct list waiting; /* struct package, until it is ready or deleted */
+};
+
+/* $LATEST, or a published version. */
+struct config {
+	struct function *function;
+	unsigned number; /* 0: $LATEST */
+	char *json;      /* compact text of what is stored */
+	size_t len;
+	struct code *code;
+	uint64_t code_bytes;
+	struct function_version *version; /* made when first wanted */
+};
+
+/* Immutable, in one piece of memory. */
+struct alias {
+	const char *name, *description;
+	char revision[UUID_SIZE];
+	unsigned number, extra_number; /* 0 of number: $LATEST; extra_number 0: no second version */
+	double extra_weight;
+};
+
+struct truth {
+	unsigned last; /* highest version number ever used */
+	struct config *latest;
+	struct alias **aliases; /* sorted by name */
+	size_t alias_count;
+	json_t *tags; /* NULL: none */
+	int reserved;
+};
+
+enum function_state { FUNCTION_ACTIVE, FUNCTION_PENDING, FUNCTION_UPDATING };
+
+struct function {
+	struct hash_node by_name;
+	struct registry *registry;
+	uint64_t id;
+	struct truth truth;
+	struct config *serving;   /* what invocations of $LATEST get; NULL while pending; else truth.latest or its predecessor */
+	struct config **versions; /* sorted by number */
+	size_t version_count;
+	enum function_state state;
+	struct ev_timer settle;
+	char incarnation[17];
+	char name[];
+};
+
+/* Remembers the last version number of a deleted function. */
+struct tombstone {
+	struct hash_node by_name;
+	unsigned last;
+	char name[];
+};
+
+/* Changes of one name, one after the other. */
+struct name_lock {
+	struct hash_node by_name;
+	struct list ops; /* the first is at work */
+	char name[];
+};
+
+struct registry {
+	struct registry_deps deps;
+	int code_dirfd;
+	struct hash functions, tombstones, locks, codes;
+	struct function **sorted; /* by name */
+	size_t count, sorted_cap;
+	uint64_t last_id;         /* of functions and versions */
+	unsigned reserved_sum;
+	bool closing;
+};
+
+/* ---- registry.c ---- */
+struct function *function_find(const struct registry *r, struct str name);
+struct function *function_new(struct registry *r, struct str name, struct error *err);
+int function_add(struct registry *r, struct function *f, struct error *err); /* into hash and order */
+void function_remove(struct function *f);                                    /* takes it out; not freed */
+void function_free(struct function *f);                                      /* with all it has; drops its versions */
+struct config *function_version_config(const struct function *f, unsigned number);
+int function_version_insert(struct function *f, struct config *c, struct error *err);
+void function_version_delete(struct function *f, unsigned number);
+struct alias *function_alias(const struct function *f, struct str name);
+void function_settle_later(struct function *f, enum function_state state);
+struct config *function_config(const struct function *f, struct str qualifier, struct error *err); /* as shown */
+/* Frees what `drop` has and `keep` has not; `serving` stays too. */
+void truth_dispose(struct truth *drop, const struct truth *keep, const struct config *serving);
+int function_not_found(const struct registry *r, struct str name, struct str qualifier, struct error *err);
+void registry_report_unreserved(struct registry *r);
+
+/* ---- config.c ---- */
+struct config *config_new(struct function *f, unsigned number, const json_t *json, struct code *code, struct error *err);
+void config_free(struct config *c); /* drops its version; NULL is fine */
+void config_drop_version(struct config *c);
+json_t *config_load(const struct config *c, struct error *err);
+json_t *config_show(const struct config *c, struct str qualifier, struct error *err);
+struct function_version *config_version(struct config *c, struct error *err); /* borrowed, made when missing */
+void config_stamp(json_t *json); /* new RevisionId and LastModified */
+int config_set_code(json_t *json, const struct code *code, uint64_t bytes);
+
+/* ---- alias.c ---- */
+struct alias *alias_new(const char *name, const char *description, unsigned number, unsigned extra, double weight,
+                        const char *revision);
+json_t *alias_store(const struct alias *a);
+struct alias *alias_restore(const char *name, const json_t *json);
+json_t *alias_show(const struct function *f, const struct alias *a);
+unsigned alias_choose(const struct alias *a); /* a version number, by weight */
+
+/* ---- record.c: the text of a function's key ---- */
+int record_write(struct buf *out, const struct function *f, const struct truth *truth, struct error *err);
+int record_write_tombstone(struct buf *out, unsigned last);
+int record_key(char *dst, size_t size, const struct function *f); /* "function/<name>" */
+int record_version_key(char *dst, size_t size, const struct function *f, unsigned number);
+#define RECORD_PREFIX "function/"
+#define RECORD_VERSION_PREFIX "version/"
+#define RECORD_KEY_SIZE 160
+
+/* ---- package.c ---- */
+struct package;
+typedef void package_cb(void *arg, struct code *code, uint64_t zip_bytes, const struct error *err);
+/* `zip` is moved in. On success the callee has a reference of `code`. */
+void package_prepare(struct registry *r, struct http_blob *zip, package_cb *cb, void *arg);
+struct code *code_hold(struct registry *r, const char *hex, struct error *err); /* for loading: ready */
+struct code *code_ref(struct code *c);
+void code_unref(struct code *c); /* the last one deletes; NULL is fine */
+/* Deletes blobs and folders that no code names; counts them. Blocks: at start only. */
+size_t code_sweep(struct registry *r, struct error *err);
+void code_free_all(struct registry *r);
+
+/* ---- op.c: one change of one function ---- */
+struct op {
+	struct list link;
+	struct registry *r;
+	struct name_lock *lock;
+	struct ev_defer defer;
+	void (*start)(struct op *op);   /* fills the draft and calls op_write, or op_finish */
+	void (*applied)(struct op *op); /* the draft has become the truth; NULL: nothing to add. op_finish follows */
+	void (*release)(struct op *op); /* what the embedding struct owns; NULL: nothing */
+	registry_done_cb *cb;
+	void *arg;
+	struct function *f; /* set by start; not yet added when `fresh` */
+	bool fresh;
+	struct truth draft;
+	struct config *publish; /* written before the truth; NULL: none */
+	struct buf text;
+	json_t *result;
+	struct error failure;
+};
+
+/* `op` is the first member of a zeroed malloc'd struct, which op_finish frees. Queues behind other changes of that name. */
+void op_submit(struct op *op, struct registry *r, struct str name, registry_done_cb *cb, void *arg);
+struct str op_name(const struct op *op);
+/* Finds the function, copies its truth into the draft; false: op was finished with an error (404). */
+bool op_begin(struct op *op);
+/* Moreover nothing may be in progress (409) and the revision must be the latest (412; p NULL: any). */
+bool op_begin_change(struct op *op, struct str revision);
+/* Writes `publish`, then the draft; then the draft is the truth, `applied` runs and the op is finished. */
+void op_write(struct op *op);
+/* Success with NULL (then op->result goes to the callback). What the draft has and the truth has not is freed. */
+void op_finish(struct op *op, const struct error *err);
+void op_fail(struct op *op, enum error_code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+#endif
