@@ -36,6 +36,7 @@ SUITES = [
     Suite("sizes", "script", "tools/size.py", help="limits of files and functions"),
     Suite("tools", "python", "tests/tools", help="the checkers find what they should; reference pages are fresh"),
     Suite("unit", "meson", "unit", help="C, one file for one source file"),
+    Suite("powerloss", "meson", "powerloss", help="the store, killed and cut off from power at any sync"),
     Suite("fuzz", "meson", "fuzz", help="every parser over its corpus"),
     Suite("sim", "meson", "sim", 300, help="scheduler and states under a fake clock with seeded faults"),
     Suite("runtimes", "python", "tests/runtimes", 300, help="the bootstraps against a strict mock of the Runtime API"),

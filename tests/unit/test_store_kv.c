@@ -1,135 +1,10 @@
-#include <fcntl.h>
-#include <ftw.h>
-#include <sched.h>
-#include <stdarg.h>
-#include <sqlite3.h>
 #include <stdlib.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/base/cleanup.h"
 #include "core/base/rand.h"
-#include "core/store/kv_sqlite.h"
+#include "tests/unit/store_rig.h"
 #include "tests/unit/test.h"
-
-/* Everything a test hears goes into `log`, one word an answer. */
-static struct rig {
-	char path[64];
-	int dirfd;
-	struct ev_loop *loop;
-	struct kv *kv;
-	struct kv_watch *watch;
-	char log[8192];
-	size_t n;
-	unsigned waiting;
-	uint64_t revision;
-	struct error err;
-	char *value;
-	size_t value_n;
-	size_t list_limit;
-	char last[KV_KEY_MAX];
-} rig;
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	return remove(path);
-}
-
-static void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static void say(const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	rig.n += (size_t)vsnprintf(rig.log + rig.n, sizeof rig.log - rig.n, fmt, ap);
-	va_end(ap);
-	if (rig.n >= sizeof rig.log)
-		abort();
-}
-
-static bool open_kv(const struct kv_sqlite_options *o)
-{
-	rig.kv = kv_sqlite_open(rig.loop, rig.dirfd, o, &rig.err);
-	return rig.kv != NULL;
-}
-
-static bool setup(const struct kv_sqlite_options *o)
-{
-	free(rig.value);
-	rig = (struct rig){.path = "/tmp/mayfly-kv-XXXXXX"};
-	if (!mkdtemp(rig.path))
-		return false;
-	rig.dirfd = open(rig.path, O_PATH | O_DIRECTORY);
-	rig.loop = ev_loop_new(NULL);
-	return open_kv(o);
-}
-
-static void teardown(void)
-{
-	kv_close(rig.kv);
-	ev_loop_free(rig.loop);
-	close(rig.dirfd);
-	nftw(rig.path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static void answered(void)
-{
-	if (--rig.waiting == 0)
-		ev_loop_stop(rig.loop);
-}
-
-static void on_any(void *arg, const struct kv_entry *e, const struct error *err)
-{
-	const char *tag = arg;
-	if (err) {
-		rig.err = *err;
-		say("%s:%s ", tag, error_info(err->code)->name);
-	} else {
-		rig.revision = e->revision;
-		say("%s:" STR_FMT "=%.*s@%llu ", tag, STR_ARG(e->key), e->value.n > 20 ? 3 : (int)e->value.n,
-		    e->value.p ? e->value.p : "", (unsigned long long)e->revision);
-		free(rig.value);
-		rig.value = str_dup(e->value);
-		rig.value_n = e->value.n;
-	}
-	answered();
-}
-
-static char *tag(const char *t)
-{
-	return (char *)(uintptr_t)t;
-}
-
-static void put(const char *key, const char *value, uint64_t expected)
-{
-	rig.waiting += kv_put(rig.kv, str_from(key), str_from(value), expected, on_any, tag("put"), &rig.err) == 0;
-}
-
-static void get(const char *key)
-{
-	rig.waiting += kv_get(rig.kv, str_from(key), on_any, tag("get"), &rig.err) == 0;
-}
-
-static void del(const char *key, uint64_t expected)
-{
-	rig.waiting += kv_delete(rig.kv, str_from(key), expected, on_any, tag("del"), &rig.err) == 0;
-}
-
-static void settle(void)
-{
-	if (rig.waiting)
-		ev_loop_run(rig.loop, NULL);
-}
-
-static const char *take_log(void)
-{
-	static char copy[sizeof rig.log];
-	settle();
-	memcpy(copy, rig.log, sizeof copy);
-	rig.n = 0;
-	rig.log[0] = 0;
-	return copy;
-}
 
 TEST(writes_and_reads_in_order)
 {
@@ -215,7 +90,11 @@ TEST(reopened_store_has_all_and_goes_on_counting)
 	get("b");
 	put("b", "3", KV_ABSENT);
 	CHECK_STR(take_log(), "get:a=1@1 get:NOT_FOUND put:b=@4 ");
-	CHECK(access(rig.path, F_OK) == 0);
+	struct stat st;
+	CHECK_INT(fstatat(rig.dirfd, "kv.db", &st, 0), 0);
+	CHECK_INT(st.st_mode & 0777, 0600);
+	CHECK_INT(fstatat(rig.dirfd, "kv.db-wal", &st, 0), 0);
+	CHECK_INT(st.st_mode & 0777, 0600);
 	teardown();
 }
 
@@ -462,139 +341,7 @@ TEST(callbacks_may_ask_again)
 	teardown();
 }
 
-TEST(second_store_on_the_file_is_refused)
-{
-	CHECK(setup(NULL));
-	struct error err = {0};
-	CHECK(!kv_sqlite_open(rig.loop, rig.dirfd, NULL, &err));
-	CHECK_INT(err.code, ERR_IN_USE);
-	CHECK(strstr(err.msg, "another server"));
-	put("a", "1", KV_ANY);
-	CHECK_STR(take_log(), "put:a=@1 ");
-	teardown();
-}
-
-static bool run_sql(const char *text)
-{
-	char path[128];
-	sqlite3 *sql;
-	snprintf(path, sizeof path, "%s/kv.db", rig.path);
-	bool ok = sqlite3_open(path, &sql) == SQLITE_OK && sqlite3_exec(sql, text, NULL, NULL, NULL) == SQLITE_OK;
-	sqlite3_close(sql);
-	return ok;
-}
-
-TEST(other_formats_are_refused)
-{
-	CHECK(setup(NULL));
-	kv_close(rig.kv);
-	CHECK(run_sql("PRAGMA user_version=7"));
-	CHECK(!open_kv(NULL));
-	CHECK_INT(rig.err.code, ERR_UNSUPPORTED);
-	CHECK(strstr(rig.err.msg, "format 7") && strstr(rig.err.msg, "format 1"));
-	CHECK(run_sql("PRAGMA application_id=1"));
-	CHECK(!open_kv(NULL));
-	CHECK_INT(rig.err.code, ERR_UNSUPPORTED);
-	CHECK(strstr(rig.err.msg, "not made by Mayfly"));
-	teardown();
-}
-
-static bool scribble(off_t at, const void *bytes, size_t n)
-{
-	char path[128];
-	snprintf(path, sizeof path, "%s/kv.db", rig.path);
-	CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT, 0600);
-	return fd >= 0 && pwrite(fd, bytes, n, at) == (ssize_t)n;
-}
-
-TEST(damage_is_told)
-{
-	char junk[4096];
-	memset(junk, 0xa5, sizeof junk);
-	CHECK(setup(NULL));
-	put("a", "1", KV_ANY);
-	settle();
-	kv_close(rig.kv);
-	CHECK(scribble(100, junk, sizeof junk - 100)); /* the page of the schema */
-	CHECK(!open_kv(NULL));
-	CHECK_INT(rig.err.code, ERR_IO);
-	CHECK(strstr(rig.err.msg, "damaged"));
-	CHECK(scribble(0, junk, sizeof junk));
-	CHECK(!open_kv(NULL));
-	CHECK_INT(rig.err.code, ERR_IO);
-	CHECK(strstr(rig.err.msg, "damaged"));
-	teardown();
-}
-
-TEST(missing_folder_is_told)
-{
-	struct error err = {0};
-	CHECK(setup(NULL));
-	CHECK(!kv_sqlite_open(rig.loop, -1, NULL, &err));
-	CHECK(err.msg[0]);
-	teardown();
-}
-
-/* A disk of 1 MiB: a mount of this program's own. */
-TEST(full_disk_fails_writes_and_goes_on_after)
-{
-	CHECK(setup(NULL));
-	kv_close(STEAL_PTR(rig.kv));
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("none", rig.path, "tmpfs", 0, "size=1m") < 0) {
-		printf("skipped: no right to mount\n");
-		teardown();
-		return;
-	}
-	close(rig.dirfd);
-	rig.dirfd = open(rig.path, O_PATH | O_DIRECTORY);
-	CHECK(open_kv(NULL));
-	char key[32], ballast[128];
-	char *value = calloc(1, 100000);
-	unsigned stored = 0;
-	for (rig.err.code = ERR_OK; stored < 100 && rig.err.code == ERR_OK; stored += rig.err.code == ERR_OK) {
-		snprintf(key, sizeof key, "k%u", stored);
-		rig.waiting += kv_put(rig.kv, str_from(key), (struct str){value, 100000}, KV_ANY, on_any, tag("put"), NULL) == 0;
-		settle();
-	}
-	CHECK_INT(rig.err.code, ERR_DISK_FULL);
-	CHECK(strstr(rig.err.msg, "disk is full"));
-	CHECK(stored >= 1 && stored < 11);
-	/* Fill it to the brim, then make room: the next write works without more ado. */
-	snprintf(ballast, sizeof ballast, "%s/ballast", rig.path);
-	CLEANUP_CLOSE int fd = open(ballast, O_WRONLY | O_CREAT, 0600);
-	while (write(fd, value, 4096) > 0)
-		;
-	rig.n = 0;
-	rig.waiting += kv_put(rig.kv, STR("m"), (struct str){value, 100000}, KV_ANY, on_any, tag("put"), NULL) == 0;
-	get("k0");
-	get("m");
-	CHECK_STR(take_log(), "put:DISK_FULL get:k0=@1 get:NOT_FOUND ");
-	unlink(ballast);
-	CHECK_INT(ftruncate(fd, 0), 0);
-	del("k0", KV_ANY);
-	put("small", "1", KV_ANY);
-	settle();
-	CHECK(!strstr(take_log(), "DISK_FULL"));
-	kv_close(rig.kv);
-	CHECK(open_kv(NULL));
-	for (unsigned i = 1; i < stored; i++) {
-		snprintf(key, sizeof key, "k%u", i);
-		get(key);
-	}
-	get("small");
-	CHECK(!strstr(take_log(), "NOT_FOUND"));
-	free(value);
-	kv_close(STEAL_PTR(rig.kv));
-	close(rig.dirfd);
-	rig.dirfd = -1;
-	umount(rig.path);
-	teardown();
-}
-
 TESTS(T(writes_and_reads_in_order), T(conditions_are_kept), T(bad_arguments_fail_at_once), T(largest_value_comes_back),
       T(reopened_store_has_all_and_goes_on_counting), T(lists_by_prefix_in_order_and_in_pages),
       T(page_ends_when_values_pass_a_mebibyte), T(watch_gives_snapshot_then_changes), T(watch_under_writes_misses_nothing),
-      T(watch_may_stop_itself), T(close_answers_everything), T(queue_has_a_maximum), T(callbacks_may_ask_again),
-      T(second_store_on_the_file_is_refused), T(other_formats_are_refused), T(damage_is_told), T(missing_folder_is_told),
-      T(full_disk_fails_writes_and_goes_on_after))
+      T(watch_may_stop_itself), T(close_answers_everything), T(queue_has_a_maximum), T(callbacks_may_ask_again))

@@ -124,9 +124,22 @@ static int sync_folder(int dirfd, struct error *err)
 	return 0;
 }
 
+/* For its owner's eyes: SQLite would take 0644, and gives the WAL the same. Only when it is new: to open and close a file
+ * that this process has locked would drop the lock. */
+static int create_file(int dirfd, struct error *err)
+{
+	int fd = openat(dirfd, "kv.db", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return errno == EEXIST ? 0 : error_sys(err, "kv.db");
+	close(fd);
+	return 0;
+}
+
 static int connect_to(struct db_file *file, bool unsafe_no_sync, struct error *err)
 {
 	char path[64];
+	if (create_file(file->dirfd, err) < 0)
+		return -1;
 	snprintf(path, sizeof path, "/proc/self/fd/%d/kv.db", file->dirfd);
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
 	int rc = sqlite3_open_v2(path, &file->sql, flags, file->name);

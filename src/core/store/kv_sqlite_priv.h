@@ -1,4 +1,4 @@
-/* Between kv_sqlite.c (operations) and kv_sqlite_watch.c. Everything here but `statements` belongs to the loop. */
+/* Between kv_sqlite.c (get, put, delete), kv_sqlite_list.c and kv_sqlite_watch.c. Everything here but `statements` belongs to the loop. */
 #ifndef MAYFLY_STORE_KV_SQLITE_PRIV_H
 #define MAYFLY_STORE_KV_SQLITE_PRIV_H
 
@@ -14,6 +14,12 @@ struct kv_sqlite {
 	struct list watches;
 	unsigned calling; /* depth of callbacks: watches are freed at 0 only */
 };
+
+/* The bytes stay the caller's and must live until the statement is reset. */
+static inline void kv_sqlite_bind(sqlite3_stmt *st, int at, struct str s)
+{
+	sqlite3_bind_blob(st, at, s.n ? s.p : "", (int)s.n, SQLITE_STATIC);
+}
 
 /* `beyond_limits`: for the further pages of what was begun. */
 int kv_sqlite_list(struct kv_sqlite *kv, const struct kv_list *what, bool beyond_limits, kv_list_cb *cb, void *arg,
