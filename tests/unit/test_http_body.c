@@ -273,7 +273,7 @@ TEST(slow_peers_are_cut_off)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct rig *rig = rig_new();
 		rig->config.idle_timeout_ms = rig->config.head_timeout_ms = rig->config.body_timeout_ms = 15;
-		rig->config.write_timeout_ms = 15;
+		rig->config.write_timeout_ms = rig->config.linger_timeout_ms = 15;
 		CLEANUP_CLOSE int fd = rig_connect(rig, STR_NULL);
 		if (cases[i].text[0])
 			say(rig, fd, cases[i].text);

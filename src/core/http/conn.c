@@ -161,7 +161,7 @@ static unsigned timeout_ms(const struct http_config *config, enum http_phase pha
 	const unsigned ms[PHASE_COUNT] = {
 		[PHASE_IDLE] = config->idle_timeout_ms,   [PHASE_HEAD] = config->head_timeout_ms,
 		[PHASE_BODY] = config->body_timeout_ms,   [PHASE_WRITE] = config->write_timeout_ms,
-		[PHASE_LINGER] = LINGER_MS,
+		[PHASE_LINGER] = config->linger_timeout_ms ? config->linger_timeout_ms : 1,
 	};
 	return ms[phase];
 }

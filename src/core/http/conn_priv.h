@@ -16,7 +16,6 @@
 #define STASH_MAX_BYTES 2048u      /* a partial head up to this size gives its exchange back */
 #define ROUND_MAX_BYTES 524288u    /* read from one connection before others get their turn */
 #define NODE_BYTES 4096u           /* of a pooled output node, all in all */
-#define LINGER_MS 2000u            /* how long a closed connection's input is drained, so that the peer reads our last words */
 
 /* Output: bytes copied into the node itself (cap > 0), or referenced ones with their release. */
 struct http_node {

@@ -29,6 +29,7 @@ const struct http_config http_config_default = {
 	.body_timeout_ms = 30000,
 	.body_min_bytes_s = 100,
 	.write_timeout_ms = 30000,
+	.linger_timeout_ms = 2000,
 	.date = true,
 };
 

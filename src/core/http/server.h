@@ -42,6 +42,7 @@ struct http_config {
 	unsigned body_timeout_ms; /* in each such time a wanted body must bring a byte, and body_min_bytes_s on average */
 	unsigned body_min_bytes_s; /* bytes a second */
 	unsigned write_timeout_ms; /* without progress while bytes wait to be sent */
+	unsigned linger_timeout_ms; /* how long input of a connection we close is dropped, so that the peer reads our last words */
 	bool date;               /* replies carry a Date header */
 };
 
