@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STORM_KEYS = 16, STORM_BLOBS = 256, STORM_VALUE_MAX = 40000, STORM_ACKS = 1500 };
+enum { STORM_KEYS = 16, STORM_BLOBS = 64, STORM_VALUE_MAX = 40000, STORM_ACKS = 1500 };
 
 /* One line of its standard output, written after the store said so. */
 struct storm_ack {

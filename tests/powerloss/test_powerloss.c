@@ -90,7 +90,7 @@ struct storm_run {
 	const char *shadow; /* NULL: no shim */
 	unsigned cut_at;    /* the sync in place of which it dies; 0: never */
 	bool no_sync;
-	unsigned kill_after_us; /* 0: not */
+	unsigned kill_after_us, kill_after_acks; /* 0: not */
 };
 
 static void exec_storm(const struct storm_run *run, int out)
@@ -139,8 +139,12 @@ static bool run_storm(const struct storm_run *run)
 		kill(pid, SIGKILL);
 	}
 	struct storm_ack ack;
-	while (io_read_full(out[0], &ack, sizeof ack) == sizeof ack)
+	unsigned n = 0;
+	while (io_read_full(out[0], &ack, sizeof ack) == sizeof ack) {
 		note(&ack);
+		if (++n == run->kill_after_acks)
+			kill(pid, SIGKILL);
+	}
 	close(out[0]);
 	waitpid(pid, &status, 0);
 	bool good = WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 0;
@@ -300,11 +304,12 @@ TEST(kill_at_any_time_loses_nothing)
 {
 	CHECK(setup());
 	unsigned seed = 11;
-	for (unsigned i = 0; i < 16; i++) {
-		CHECK(run_storm(&(struct storm_run){.kill_after_us = 3000 + (unsigned)rand_r(&seed) % 40000}));
+	for (unsigned i = 0; i < 24; i++) {
+		unsigned some = 1 + (unsigned)rand_r(&seed) % 400;
+		CHECK(run_storm(i % 3 ? &(struct storm_run){.kill_after_acks = some} : &(struct storm_run){.kill_after_us = some * 10}));
 		look();
 	}
-	CHECK(world.acks > 100);
+	CHECK(world.acks > 400);
 	CHECK(teardown(world.losses == 0));
 }
 
@@ -337,9 +342,10 @@ TEST(power_cuts_one_after_another_lose_nothing)
 TEST(store_that_does_not_sync_is_found_out)
 {
 	CHECK(setup());
-	CHECK(power_cut(60, true, 0));
-	CHECK(world.acks > 0);
-	look();
+	for (unsigned i = 0; i < 5 && !world.losses; i++) {
+		CHECK(power_cut(60 * (i + 1), true, 0));
+		look();
+	}
 	CHECK(world.losses > 0);
 	teardown(true);
 }
