@@ -1,0 +1,34 @@
+#include "control/metrics/labels.h"
+
+#include "control/metrics/metrics.h"
+#include "core/base/check.h"
+
+static const char *const throttles[THROTTLES] = {
+	[THROTTLE_ACCOUNT] = "account", [THROTTLE_RESERVED] = "reserved", [THROTTLE_FULL] = "full", [THROTTLE_BUFFER] = "buffer"};
+static const char *const errors[METRIC_ERRORS] = {
+	[METRIC_ERROR_FUNCTION] = "function", [METRIC_ERROR_TIMEOUT] = "timeout", [METRIC_ERROR_EXIT] = "exit",
+	[METRIC_ERROR_INIT] = "init", [METRIC_ERROR_PLATFORM] = "platform"};
+static const char *const colds[METRIC_COLDS] = {
+	[METRIC_COLD_START] = "start", [METRIC_COLD_RESTORE] = "restore", [METRIC_COLD_ZYGOTE] = "zygote"};
+static const char *const states[METRIC_STATES] = {
+	[METRIC_STARTING] = "starting", [METRIC_INITIALIZING] = "initializing", [METRIC_IDLE] = "idle",
+	[METRIC_FROZEN] = "frozen", [METRIC_BUSY] = "busy", [METRIC_STOPPING] = "stopping"};
+static const char *const phases[PHASES] = {
+	[PHASE_QUEUED] = "queued", [PHASE_SANDBOX] = "sandbox", [PHASE_INIT] = "init", [PHASE_FUNCTION] = "function",
+	[PHASE_RESPONSE] = "response"};
+
+static const struct metric_label_row rows[LABELS] = {
+	[LABEL_NONE] = {NULL, 1, NULL},
+	[LABEL_FUNCTION] = {"function", 0, NULL},
+	[LABEL_THROTTLE] = {"reason", THROTTLES, throttles},
+	[LABEL_ERROR] = {"kind", METRIC_ERRORS, errors},
+	[LABEL_COLD] = {"kind", METRIC_COLDS, colds},
+	[LABEL_STATE] = {"state", METRIC_STATES, states},
+	[LABEL_PHASE] = {"phase", PHASES, phases},
+};
+
+const struct metric_label_row *metrics_label(enum metric_label label)
+{
+	ASSERT((unsigned)label < LABELS);
+	return &rows[label];
+}
