@@ -5,7 +5,7 @@
 
 static const char *const throttles[THROTTLES] = {
 	[THROTTLE_ACCOUNT] = "account", [THROTTLE_RESERVED] = "reserved", [THROTTLE_FULL] = "full", [THROTTLE_BUFFER] = "buffer"};
-static const char *const errors[METRIC_ERRORS] = {
+static const char *const errors[METRIC_ERROR_KINDS] = {
 	[METRIC_ERROR_FUNCTION] = "function", [METRIC_ERROR_TIMEOUT] = "timeout", [METRIC_ERROR_EXIT] = "exit",
 	[METRIC_ERROR_INIT] = "init", [METRIC_ERROR_PLATFORM] = "platform"};
 static const char *const colds[METRIC_COLDS] = {
@@ -21,7 +21,7 @@ static const struct metric_label_row rows[LABELS] = {
 	[LABEL_NONE] = {NULL, 1, NULL},
 	[LABEL_FUNCTION] = {"function", 0, NULL},
 	[LABEL_THROTTLE] = {"reason", THROTTLES, throttles},
-	[LABEL_ERROR] = {"kind", METRIC_ERRORS, errors},
+	[LABEL_ERROR] = {"kind", METRIC_ERROR_KINDS, errors},
 	[LABEL_COLD] = {"kind", METRIC_COLDS, colds},
 	[LABEL_STATE] = {"state", METRIC_STATES, states},
 	[LABEL_PHASE] = {"phase", PHASES, phases},

@@ -25,7 +25,7 @@ static const struct metric_row rows[METRIC_COUNT] = {
 };
 static const char *const kind_names[] = {"counter", "gauge", "histogram"};
 
-#define US 1000ull
+#define US UINT64_C(1000)
 #define MS (1000 * US)
 #define SEC (1000 * MS)
 
