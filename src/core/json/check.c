@@ -239,9 +239,23 @@ static const uint8_t *step_utf8(struct json_check *c, const uint8_t *p, const ui
 	return p;
 }
 
+/* Whole characters of two and three bytes; leading bytes with rules of their own are left to step_utf8. */
+static const uint8_t *scan_utf8(const uint8_t *p, const uint8_t *end)
+{
+	while (end - p >= 3) {
+		if (p[0] >= 0xC2 && p[0] < 0xE0 && (p[1] & 0xC0) == 0x80)
+			p += 2;
+		else if (p[0] > 0xE0 && p[0] < 0xF0 && p[0] != 0xED && (p[1] & 0xC0) == 0x80 && (p[2] & 0xC0) == 0x80)
+			p += 3;
+		else
+			break;
+	}
+	return p;
+}
+
 static const uint8_t *step_string(struct json_check *c, const uint8_t *p, const uint8_t *end)
 {
-	p = scan_plain(p, end);
+	p = scan_utf8(scan_plain(p, end), end);
 	while (p < end && *p >= 0x80) {
 		if (!utf8_lead(c, *p))
 			return fail(c, p + 1, REASON_START_BYTE, *p);

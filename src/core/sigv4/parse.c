@@ -159,7 +159,8 @@ static int parse_date(struct parse *ps)
 		return FAIL(ps, ERR_INCOMPLETE_SIGNATURE,
 		            "Date must be in ISO-8601 'basic format'. Got '" STR_FMT "'. See http://en.wikipedia.org/wiki/ISO_8601",
 		            STR_ARG(ps->date_text));
-	sigv4_format_time(auth->time, auth->time_s);
+	if (str_copy(auth->time, sizeof auth->time, ps->date_text) < 0)
+		sigv4_format_time(auth->time, auth->time_s); /* came as an HTTP date */
 	if (auth->form != SIGV4_FORM_QUERY || !ps->expires.p)
 		return 0;
 	if (str_to_u64(ps->expires, UINT64_MAX, &auth->expires_s) < 0)

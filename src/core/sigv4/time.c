@@ -25,14 +25,32 @@ static int digits(const char *p, size_t n)
 	return v;
 }
 
-/* timegm normalises the 31st of February to March: such a date is none. */
-static int to_time(struct tm *tm, int64_t *time_s)
+/* Days since 1970 of the proleptic Gregorian calendar. libc's timegm takes a lock and costs more than a signature's HMAC. */
+static int64_t days_of(int y, int mo, int d)
 {
-	struct tm want = *tm;
-	int64_t t = timegm(tm);
-	if (tm->tm_mday != want.tm_mday || tm->tm_mon != want.tm_mon || tm->tm_hour != want.tm_hour || tm->tm_min != want.tm_min)
+	y -= mo <= 2; /* years begin in March: the leap day is the last one */
+	int era = y / 400, in_era = y - era * 400;
+	int in_year = (153 * (mo + (mo > 2 ? -3 : 9)) + 2) / 5 + d - 1;
+	return (int64_t)era * 146097 + in_era * 365 + in_era / 4 - in_era / 100 + in_year - 719468;
+}
+
+static bool is_leap(int y)
+{
+	return y % 4 == 0 && (y % 100 != 0 || y % 400 == 0);
+}
+
+struct moment {
+	int y, mo, d, h, mi, se; /* -1: were no digits */
+};
+
+static int to_time(const struct moment *m, int64_t *time_s)
+{
+	static const int8_t lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	if (m->y < 1970 || m->mo < 1 || m->mo > 12 || m->d < 1 || m->h < 0 || m->h > 23 || m->mi < 0 || m->mi > 59 || m->se < 0 || m->se > 59)
 		return -1;
-	*time_s = t;
+	if (m->d > lengths[m->mo - 1] + (m->mo == 2 && is_leap(m->y)))
+		return -1;
+	*time_s = days_of(m->y, m->mo, m->d) * 86400 + m->h * 3600 + m->mi * 60 + m->se;
 	return 0;
 }
 
@@ -40,12 +58,9 @@ int sigv4_parse_time(struct str s, int64_t *time_s)
 {
 	if (s.n != 16 || s.p[8] != 'T' || s.p[15] != 'Z')
 		return -1;
-	int y = digits(s.p, 4), mo = digits(s.p + 4, 2), d = digits(s.p + 6, 2);
-	int h = digits(s.p + 9, 2), mi = digits(s.p + 11, 2), se = digits(s.p + 13, 2);
-	if (y < 1970 || mo < 1 || mo > 12 || d < 1 || d > 31 || h < 0 || h > 23 || mi < 0 || mi > 59 || se < 0 || se > 59)
-		return -1;
-	struct tm tm = {.tm_year = y - 1900, .tm_mon = mo - 1, .tm_mday = d, .tm_hour = h, .tm_min = mi, .tm_sec = se};
-	return to_time(&tm, time_s);
+	struct moment m = {digits(s.p, 4),     digits(s.p + 4, 2),  digits(s.p + 6, 2),
+	                   digits(s.p + 9, 2), digits(s.p + 11, 2), digits(s.p + 13, 2)};
+	return to_time(&m, time_s);
 }
 
 /* "Thu, 01 Jan 2026 00:00:00 GMT"; botocore ends it in "-0000". */
@@ -55,13 +70,9 @@ int sigv4_parse_http_time(struct str s, int64_t *time_s)
 	struct str zone = str_sub(s, 25, s.n);
 	if (!(str_eqz(zone, " GMT") || str_eqz(zone, " +0000") || str_eqz(zone, " -0000")) || s.p[3] != ',' || s.p[19] != ':' || s.p[22] != ':')
 		return -1;
-	int mo = -1;
+	struct moment m = {digits(s.p + 12, 4), -1, digits(s.p + 5, 2), digits(s.p + 17, 2), digits(s.p + 20, 2), digits(s.p + 23, 2)};
 	for (int i = 0; i < 12; i++)
 		if (memcmp(months + 3 * i, s.p + 8, 3) == 0)
-			mo = i;
-	int d = digits(s.p + 5, 2), y = digits(s.p + 12, 4), h = digits(s.p + 17, 2), mi = digits(s.p + 20, 2), se = digits(s.p + 23, 2);
-	if (mo < 0 || d < 1 || d > 31 || y < 1970 || h < 0 || h > 23 || mi < 0 || mi > 59 || se < 0 || se > 59)
-		return -1;
-	struct tm tm = {.tm_year = y - 1900, .tm_mon = mo, .tm_mday = d, .tm_hour = h, .tm_min = mi, .tm_sec = se};
-	return to_time(&tm, time_s);
+			m.mo = i + 1;
+	return to_time(&m, time_s);
 }

@@ -17,6 +17,8 @@ static int check_time(struct sigv4_auth *auth, int64_t now_s, struct arena *aren
 {
 	uint64_t life_s = auth->has_expires ? auth->expires_s : SIGV4_SKEW_S;
 	char edge[SIGV4_DATE_SIZE], now[SIGV4_DATE_SIZE], span[32];
+	if (auth->time_s >= now_s - (int64_t)life_s && auth->time_s <= now_s + SIGV4_SKEW_S)
+		return 0;
 	sigv4_format_time(now, now_s);
 	if (auth->time_s < now_s - (int64_t)life_s) {
 		sigv4_format_time(edge, now_s - (int64_t)life_s);
@@ -24,20 +26,17 @@ static int check_time(struct sigv4_auth *auth, int64_t now_s, struct arena *aren
 		return sigv4_fail(auth, arena, err, ERR_BAD_SIGNATURE, "Signature expired: %s is now earlier than %s (%s - %s)",
 		                  auth->time, edge, now, span);
 	}
-	if (auth->time_s > now_s + SIGV4_SKEW_S) {
-		sigv4_format_time(edge, now_s + SIGV4_SKEW_S);
-		put_span(span, SIGV4_SKEW_S);
-		return sigv4_fail(auth, arena, err, ERR_BAD_SIGNATURE, "Signature not yet current: %s is still later than %s (%s + %s)",
-		                  auth->time, edge, now, span);
-	}
-	return 0;
+	sigv4_format_time(edge, now_s + SIGV4_SKEW_S);
+	put_span(span, SIGV4_SKEW_S);
+	return sigv4_fail(auth, arena, err, ERR_BAD_SIGNATURE, "Signature not yet current: %s is still later than %s (%s + %s)",
+	                  auth->time, edge, now, span);
 }
 
 /* All that is wrong with the scope, one sentence each. */
 static int check_scope(struct sigv4_auth *auth, const struct sigv4_expect *want, struct arena *arena, struct error *err)
 {
 	struct text t;
-	text_init(&t, arena, 640);
+	text_init(&t, arena, 320);
 	if (auth->region.n == 0 || (want->region.n && !str_eq(auth->region, want->region)))
 		text_put(&t, STR("Credential should be scoped to a valid region. "));
 	if (auth->service.n == 0 || (want->service.n && !str_eq(auth->service, want->service))) {
