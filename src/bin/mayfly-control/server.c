@@ -10,8 +10,8 @@
 #include "control/function/registry.h"
 #include "control/identity/identity.h"
 #include "control/invoke/dispatch.h"
-#include "control/logs/api.h"
 #include "control/logs/logs.h"
+#include "control/logs/logs_api.h"
 #include "control/metrics/metrics.h"
 #include "control/worker/fleet_report.h"
 #include "control/worker/launcher.h"
@@ -74,25 +74,34 @@ static void on_unreserved(void *arg, unsigned unreserved)
 	invoke_set_unreserved(((struct server *)arg)->invoke, unreserved);
 }
 
-static void logs_call(void *arg, struct str operation, struct str body, api_answer_cb *cb, void *answer)
+static void refresh_gauges(struct server *s)
 {
-	struct server *s = arg;
-	struct buf out;
-	struct error err = {0};
-	buf_init(&out, 8u << 20);
-	if (logs_api_call(s->logs, operation, body, &out, &err) == 0)
-		cb(answer, 200, NULL, buf_str(&out));
-	else
-		cb(answer, error_info(err.code)->http_status, logs_api_error_type(&err), str_from(err.msg));
-	buf_release(&out);
+	struct sched_counts counts;
+	struct logs_stats logs;
+	const struct http_stats *http = &s->http_pool.stats;
+	struct fleet *fleet = invoke_fleet(s->invoke);
+	invoke_counts(s->invoke, &counts);
+	logs_get_stats(s->logs, &logs);
+	for (unsigned state = 0; state < METRIC_STATES; state++) /* the metric's states are the worker's, in order */
+		metrics_set(s->metrics, METRIC_ENVIRONMENTS, state, 0, fleet_count(fleet, (enum worker_state)state));
+	metrics_set(s->metrics, METRIC_CONCURRENCY, 0, 0, invoke_running(s->invoke));
+	metrics_set(s->metrics, METRIC_WAITING, 0, 0, counts.waiting);
+	metrics_set(s->metrics, METRIC_ENV_MEMORY, 0, 0, counts.memory_mb << 20);
+	metrics_set(s->metrics, METRIC_ENV_MEMORY_MAX, 0, 0, s->hello.memory_mb << 20);
+	metrics_set(s->metrics, METRIC_BUFFER_BYTES, 0, 0, s->http_pool.used_bytes);
+	metrics_set(s->metrics, METRIC_FUNCTIONS, 0, 0, registry_count(s->registry));
+	metrics_set(s->metrics, METRIC_HTTP_CONNECTIONS, 0, 0, s->front.conn_count);
+	metrics_set(s->metrics, METRIC_HTTP_REQUESTS, 0, 0, http->requests);
+	metrics_set(s->metrics, METRIC_LOG_EVENTS, 0, 0, logs.events);
+	metrics_set(s->metrics, METRIC_LOG_BYTES, 0, 0, logs.bytes);
+	metrics_set(s->metrics, METRIC_LOG_DROPS, 0, 0, logs.dropped_events);
 }
 
 static void metrics_text_cb(void *arg, struct buf *out)
 {
 	struct server *s = arg;
-	struct sched_counts counts;
-	invoke_counts(s->invoke, &counts);
-	metrics_text(s->metrics, &counts, &s->http_pool, s->logs, out);
+	refresh_gauges(s);
+	metrics_text(s->metrics, out);
 }
 
 static void environments_json(void *arg, struct buf *out)
@@ -189,13 +198,17 @@ static unsigned connections_max(const struct server *s)
 static int open_logs(struct server *s, struct error *err)
 {
 	struct logs_config config = {
+		.dir_fd = s->logs_fd,
+		.max_group_bytes = s->settings->log_max_mb << 20,
 		.retention_days = (unsigned)s->settings->log_retention_days,
-		.max_bytes = s->settings->log_max_mb << 20,
 		.region = s->settings->region,
 		.account = s->settings->account,
+		.loop = s->loop,
 	};
-	s->logs = logs_new(s->loop, s->logs_fd, &config, err);
-	s->metrics = s->logs ? metrics_new(err) : NULL;
+	s->logs = logs_new(&config, err);
+	s->metrics = s->logs ? metrics_new() : NULL;
+	if (s->logs && !s->metrics)
+		error_set(err, ERR_NO_MEMORY, "no memory for metrics");
 	return s->metrics ? 0 : -1;
 }
 
@@ -249,8 +262,8 @@ static int make_api(struct server *s, struct error *err)
 		.identities = s->identities,
 		.registry = s->registry,
 		.invoke = s->invoke,
-		.logs_call = logs_call,
-		.logs_arg = s,
+		.logs_call = logs_api_answer,
+		.logs_arg = s->logs,
 		.metrics_text = metrics_text_cb,
 		.metrics_arg = s,
 		.environments_json = environments_json,

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/invoke/account.h"
 #include "control/invoke/dispatch.h"
-#include "control/metrics/metrics.h"
 #include "control/worker/worker.h"
 #include "core/base/clock.h"
 #include "core/ev/ev.h"
@@ -86,7 +86,7 @@ static void finish(struct invoke *in, struct invocation *inv)
 {
 	inv->phases.done_ns = clock_mono_ns();
 	in->running--;
-	metrics_invocation(in->deps.metrics, inv);
+	account_invocation(in->deps.metrics, inv);
 	http_blob_release(&inv->payload);
 	inv->done(inv);
 	if (in->running == 0 && in->on_drained)
@@ -119,6 +119,7 @@ static void refuse_start(struct invoke *in, struct slot *s, struct invocation *i
 	const struct worker_failure *failure = &s->failure;
 	inv->cold = true;
 	inv->outcome = INVOKE_FUNCTION_ERROR;
+	inv->failure = FAILURE_INIT;
 	if (failure->answer.data && copy_blob(&inv->answer, &failure->answer, in->deps.pool) == 0)
 		return;
 	if (failure->has_fault) {
@@ -126,6 +127,7 @@ static void refuse_start(struct invoke *in, struct slot *s, struct invocation *i
 		return;
 	}
 	inv->outcome = INVOKE_REFUSED;
+	inv->failure = FAILURE_NONE;
 	inv->refusal = failure->refusal;
 	if (inv->refusal.code == ERR_OK)
 		error_set(&inv->refusal, ERR_INTERNAL, "the environment could not be started");
@@ -316,6 +318,7 @@ void invoke_submit(struct invoke *in, struct invocation *inv)
 {
 	uuid4(inv->request_id);
 	set_trace(inv);
+	inv->failure = FAILURE_NONE;
 	inv->phases = (struct invoke_phases){.submitted_ns = clock_mono_ns()};
 	in->running++;
 	need_slot(in, inv->version)->waiting++;

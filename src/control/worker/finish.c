@@ -41,6 +41,7 @@ void worker_finish_answer(struct worker *w, struct http_blob *answer, bool error
 	ASSERT(inv);
 	inv->phases.answered_ns = clock_mono_ns();
 	inv->outcome = error ? INVOKE_FUNCTION_ERROR : INVOKE_ANSWERED;
+	inv->failure = error ? FAILURE_HANDLER : FAILURE_NONE;
 	inv->answer = *answer;
 	*answer = (struct http_blob){0};
 	worker_drain_log(w);
@@ -54,6 +55,7 @@ void worker_finish_fault(struct worker *w, const struct fault_text *t, const cha
 	ASSERT(inv);
 	inv->phases.answered_ns = clock_mono_ns();
 	inv->outcome = INVOKE_FUNCTION_ERROR;
+	inv->failure = log_type ? FAILURE_EXIT : FAILURE_TIMEOUT;
 	char message[FAULT_MESSAGE_SIZE];
 	fault_message(message, t, inv->request_id);
 	fault_body(&inv->answer, w->fleet->deps.pool, t, inv->request_id);

@@ -19,6 +19,15 @@ enum invoke_outcome {
 	INVOKE_REFUSED         /* never ran: `refusal` says why; ERR_THROTTLED with `throttle_reason` */
 };
 
+/* What failed, when the outcome is a function error. */
+enum invoke_failure {
+	FAILURE_NONE,
+	FAILURE_HANDLER, /* the function said so */
+	FAILURE_TIMEOUT,
+	FAILURE_EXIT,    /* its process ended, or broke the Runtime API's rules */
+	FAILURE_INIT
+};
+
 /* Nanoseconds of CLOCK_MONOTONIC; 0 where a phase was not reached (a warm start has no sandbox and init). */
 struct invoke_phases {
 	uint64_t submitted_ns, placed_ns; /* queued between them */
@@ -45,6 +54,7 @@ struct invocation {
 
 	/* Results, valid in done; the caller releases `answer`. */
 	enum invoke_outcome outcome;
+	enum invoke_failure failure;
 	struct http_blob answer;
 	struct error refusal;
 	const char *throttle_reason;
