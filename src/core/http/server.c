@@ -16,6 +16,8 @@
 
 #define ACCEPTS_A_ROUND 64
 #define RETRY_MS 100
+#define KEEPALIVE_IDLE_S 60
+#define KEEPALIVE_INTERVAL_S 15
 
 const struct http_config http_config_default = {
 	.limits = {.head_max_bytes = 65536, .target_max_bytes = 16384, .headers_max = 100},
@@ -61,13 +63,15 @@ static bool make_room(struct http_server *server)
 	return true;
 }
 
-static void start_conn(struct http_server *server, int fd, const struct sockaddr *peer)
+/* Accepted sockets inherit these from the listening one. Keep-alive probes find peers that vanished without a word while
+ * a request is parked. Sockets that are not TCP refuse the options: no matter. */
+static void set_options(int fd)
 {
-	int one = 1;
-	if (peer->sa_family == AF_INET || peer->sa_family == AF_INET6)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	if (http_conn_new(server, fd, STR_NULL, peer, NULL) < 0)
-		close(fd);
+	int one = 1, idle_s = KEEPALIVE_IDLE_S, interval_s = KEEPALIVE_INTERVAL_S;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
 }
 
 static void on_listener(struct ev_io *io, unsigned events)
@@ -83,7 +87,8 @@ static void on_listener(struct ev_io *io, unsigned events)
 		socklen_t size = sizeof peer;
 		int fd = accept4(io->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			start_conn(server, fd, (const struct sockaddr *)&peer);
+			if (http_conn_new(server, fd, STR_NULL, &peer, NULL) < 0)
+				close(fd);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -99,6 +104,7 @@ int http_server_listen(struct http_server *server, struct http_listener *listene
 {
 	if (io_set_nonblock(fd) < 0)
 		return error_sys(err, "cannot prepare the listening socket");
+	set_options(fd);
 	*listener = (struct http_listener){.io = {.fd = fd, .cb = on_listener}, .server = server};
 	list_init(&listener->link);
 	if (ev_io_start(server->loop, &listener->io, EV_READ, err) < 0)
@@ -110,14 +116,13 @@ int http_server_listen(struct http_server *server, struct http_listener *listene
 
 int http_server_adopt(struct http_server *server, int fd, struct str received, struct error *err)
 {
-	int one = 1;
 	struct sockaddr_storage peer = {0};
 	socklen_t size = sizeof peer;
 	if (received.n > server->config->limits.head_max_bytes)
 		return error_set(err, ERR_TOO_LARGE, "%zu bytes are too many to adopt with a connection", received.n);
 	if (io_set_nonblock(fd) < 0 || getpeername(fd, (struct sockaddr *)&peer, &size) < 0)
 		return error_sys(err, "cannot adopt the connection");
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* not a TCP socket: no matter */
+	set_options(fd);
 	return http_conn_new(server, fd, received, &peer, err);
 }
 

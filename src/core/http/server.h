@@ -134,7 +134,8 @@ void http_read_body(struct http_conn *conn, size_t max_bytes);
 void http_stream_body(struct http_conn *conn, uint64_t max_bytes); /* past max_bytes: 413 by the server, on_gone */
 /* While paused no on_data comes and the peer is slowed down. */
 void http_pause_body(struct http_conn *conn, bool paused);
-/* Moves the complete body out (in on_body or later, before the reply ends); copied only when it came together with the head.
+/* Moves the complete body out (in on_body or later, before the reply ends). Small bodies, which came with the head, are
+ * copied: req->body, readable until the reply ends (or http_park), is cheaper for them.
  * -1: no memory. req->body stays readable while *blob lives. */
 int http_take_body(struct http_conn *conn, struct http_blob *blob);
 /* The callee needs request, arena and body no longer: a parked connection then costs well below 1 KiB. */
