@@ -1,5 +1,6 @@
 /* A state for every place where the input can be cut; steps[] has the function that goes on from it. A step gets the bytes
- * [p, end), never none, and returns how far it came, or NULL after fail(). */
+ * [p, end), never none, and returns how far it came, or NULL after fail(). One machine in one file, though a long one: the
+ * steps call each other, and across files the compiler would not inline them. */
 #include "core/json/check.h"
 
 #include <string.h>
