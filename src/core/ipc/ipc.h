@@ -60,6 +60,11 @@ struct ipc_env_failed {
 	char msg[240];
 };
 
+/* Until this comes (or 10 s have passed) the environment may use whole CPUs, as Lambda's init phase does. */
+struct ipc_env_initialized {
+	uint64_t env_id;
+};
+
 struct ipc_env_kill {
 	uint64_t env_id;
 	uint32_t grace_ms; /* SIGTERM to the runtime first when not 0 */

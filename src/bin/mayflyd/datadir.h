@@ -1,0 +1,21 @@
+/* The data folder: made, checked, locked.
+ *
+ *   format        version of what is below; another one is refused
+ *   lock          held for the server's life: one server a folder
+ *   credentials   AWS format, profile [default]: the all-powerful key, made once (0600, control's user)
+ *   config        AWS format: region and endpoint
+ *   run/          empty; mayflyd mounts on it, in its own namespace
+ *   store/ code/ blobs/ logs/ spool/   control's, 0700 */
+#ifndef MAYFLYD_DATADIR_H
+#define MAYFLYD_DATADIR_H
+
+#include "core/base/error.h"
+
+struct server;
+
+/* Fills data_path, data_fd and lock_fd of the server. */
+int datadir_open(struct server *s, struct error *err);
+/* Needs the real port. */
+int datadir_write_config(struct server *s, struct error *err);
+
+#endif

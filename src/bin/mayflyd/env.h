@@ -1,0 +1,64 @@
+/* Execution environments, as mayflyd sees them: what state each is in, and which helper works for it.
+ *
+ *   queued -> making -> pooled -> attaching -> running -> dying -> cleaning -> (freed)
+ *
+ * `making` may be for a request or for the pool; everything from making to running may turn to dying. Each environment has a
+ * slot: its host user, control groups, subvolume and addresses; the slot is free again when cleaning is done. */
+#ifndef MAYFLYD_ENV_H
+#define MAYFLYD_ENV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "bin/mayflyd/helper.h"
+#include "core/base/list.h"
+#include "core/ipc/ipc.h"
+#include "core/spec/limits.h"
+
+enum env_state { ENV_QUEUED, ENV_MAKING, ENV_POOLED, ENV_ATTACHING, ENV_RUNNING, ENV_DYING, ENV_CLEANING, ENV_STATE_COUNT };
+
+struct env {
+	struct list link; /* of its state's list */
+	enum env_state state;
+	unsigned slot;
+	bool requested; /* control asked for it: id and the fields below are set */
+	bool started; /* control knows */
+	bool ordered_dead, pooled;
+	uint64_t id, asked_ns;
+	struct ipc_env_start start;
+	int launch_fd, code_fd, layer_fds[LIMIT_LAYERS];
+	pid_t pid; /* of mayfly-init; 0 when none is alive */
+	int status; /* of mayfly-init, once reaped */
+	int init_fd, api_fd, endpoint_fd, log_fd;
+	struct helper helper;
+	struct ev_timer grace, boost;
+	struct server *server;
+};
+
+struct envs {
+	struct list states[ENV_STATE_COUNT];
+	unsigned counts[ENV_STATE_COUNT];
+	uint64_t *slots; /* bitmap */
+	unsigned slot_count;
+	unsigned pool_failures; /* in a row: the pool then waits */
+	struct ev_timer pool_timer;
+};
+
+int envs_init(struct server *s, unsigned max, struct error *err);
+void envs_release(struct server *s);
+/* Fills the pool and starts what is queued, as far as there is room. */
+void envs_pump(struct server *s);
+/* Messages. A refusal is answered with ENV_FAILED; -1 when the message is against the rules (control is then ended). */
+int env_on_start(struct server *s, struct ipc_message *m, struct error *err);
+int env_on_kill(struct server *s, struct ipc_message *m, struct error *err);
+int env_on_initialized(struct server *s, struct ipc_message *m, struct error *err);
+/* A child was reaped; true when it was an environment's mayfly-init. */
+bool env_reaped(struct server *s, pid_t pid, int status);
+/* Control is gone: whatever it asked for ends. */
+void envs_orphan(struct server *s);
+void envs_kill_all(struct server *s);
+/* Environments of which processes or groups may be left. */
+unsigned envs_left(const struct server *s);
+
+#endif

@@ -1,0 +1,46 @@
+/* The supervisor's parts and what they share. One event loop, one thread; nothing here waits for anything but the loop:
+ * what takes long is a helper process (helper.h). */
+#ifndef MAYFLYD_SERVER_H
+#define MAYFLYD_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/ev/ev.h"
+#include "core/ipc/ipc.h"
+#include "core/spec/settings.h"
+#include "isolation/sandbox/sandbox.h"
+
+#include "bin/mayflyd/control.h"
+#include "bin/mayflyd/env.h"
+#include "bin/mayflyd/helper.h"
+#include "bin/mayflyd/unpack.h"
+
+struct server {
+	struct settings settings;
+	int argc;
+	char **argv; /* options only; control gets the same */
+	struct ev_loop *loop;
+	struct ev_signals *signals;
+	struct sandbox_base base;
+	char data_path[256];
+	int data_fd, lock_fd, listener;
+	char host[64];
+	uint16_t port;
+	uid_t control_uid;
+	gid_t control_gid;
+	int control_exe, unpack_exe;
+	char runtimes[4096]; /* folder of the bootstraps */
+	struct ipc_hello capacity;
+	struct control control;
+	struct envs envs;
+	struct unpacks unpacks;
+	struct helper tmp_helper;
+	bool net_used;   /* an environment had outbound access */
+	unsigned stops;  /* signals to end that came */
+	bool announced;  /* the ready line is out */
+	int exit_status;
+};
+
+#endif

@@ -1,0 +1,60 @@
+/* Control groups of environments, v1 and v2 behind one table of functions.
+ *
+ * A server's groups are named `mayfly-<id>/e<slot>`, where `id` comes from the data folder, so that a successor finds what a
+ * dead predecessor left. On v1 there is such a folder in each controller's hierarchy; freezing and killing use a cgroup2
+ * hierarchy wherever one is mounted (`<root>/unified`), else the v1 freezer. Every call is a few short reads or writes of
+ * control files. Calls that move a process (cgroup_join) are for single-threaded helpers. */
+#ifndef MAYFLY_SANDBOX_CGROUP_H
+#define MAYFLY_SANDBOX_CGROUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/error.h"
+
+#define CGROUP_PATH_MAX 384
+#define CGROUP_NAME_MAX 32
+#define CGROUP_PERIOD_US 20000u /* Lambda's: short, so that a small function is slowed evenly */
+
+struct cgroup_limits {
+	uint64_t memory_bytes;
+	uint32_t memory_mb_for_cpu; /* CPU time is proportional to the function's memory */
+	uint32_t pids;
+};
+
+struct cgroup_ops;
+
+struct cgroup {
+	const struct cgroup_ops *ops;
+	char root[CGROUP_PATH_MAX];    /* where the hierarchies are mounted */
+	char freezer[CGROUP_PATH_MAX]; /* hierarchy that freezes: cgroup2's root, or the v1 freezer's */
+	char name[CGROUP_NAME_MAX];
+	bool v2;         /* controllers are cgroup2's */
+	bool freezer_v2; /* `freezer` is a cgroup2 hierarchy */
+};
+
+/* Finds out what the machine has and makes the server's own groups. The error says what is missing and the remedy. */
+int cgroup_open(struct cgroup *cg, const char *root, const char *name, struct error *err);
+int cgroup_add(const struct cgroup *cg, unsigned slot, struct error *err);
+/* Open folder for CLONE_INTO_CGROUP, or -1 when there is no cgroup2 hierarchy. */
+int cgroup_clone_fd(const struct cgroup *cg, unsigned slot);
+/* Moves the calling process into the v1 groups (cgroup2 is done by CLONE_INTO_CGROUP). */
+int cgroup_join(const struct cgroup *cg, unsigned slot, struct error *err);
+/* Everything but the CPU quota, which cgroup_cpu sets once the init phase (which may use whole CPUs) is over. */
+int cgroup_limit(const struct cgroup *cg, unsigned slot, const struct cgroup_limits *limits, struct error *err);
+int cgroup_cpu(const struct cgroup *cg, unsigned slot, uint32_t memory_mb, struct error *err);
+int cgroup_freeze_fd(const struct cgroup *cg, unsigned slot, struct error *err); /* writable */
+int cgroup_peak_fd(const struct cgroup *cg, unsigned slot, struct error *err);   /* readable */
+int cgroup_thaw(const struct cgroup *cg, unsigned slot);
+/* Whether the kernel ended a process of it for want of memory. */
+bool cgroup_oom(const struct cgroup *cg, unsigned slot);
+/* Signals every process, then thaws. */
+void cgroup_kill(const struct cgroup *cg, unsigned slot);
+/* -1 with EBUSY in err->sys while processes are left. */
+int cgroup_remove(const struct cgroup *cg, unsigned slot, struct error *err);
+/* Kills and removes what a dead server of this name left; waits up to `wait_ms`. Returns how many groups there were. */
+unsigned cgroup_sweep(const struct cgroup *cg, unsigned wait_ms);
+/* Removes the server's own, empty groups. */
+void cgroup_close(const struct cgroup *cg);
+
+#endif

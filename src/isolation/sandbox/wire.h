@@ -1,0 +1,25 @@
+/* What mayflyd and mayfly-init say to each other over the sandbox's SEQPACKET socket. mayflyd believes nothing of it but
+ * shape and range: the function runs beside mayfly-init. */
+#ifndef MAYFLY_SANDBOX_WIRE_H
+#define MAYFLY_SANDBOX_WIRE_H
+
+#include <stdint.h>
+
+#define WIRE_SOCKET_FD 3 /* in mayfly-init */
+#define WIRE_LOG_FD 4    /* the function's standard output and error */
+
+/* GO: maps are written, drop rights and become mayfly-init. START: with one descriptor, the sealed launch settings.
+ * TERM: SIGTERM to the runtime. */
+enum wire_order { WIRE_GO = 1, WIRE_START, WIRE_TERM };
+
+struct wire_order_packet {
+	uint32_t order;
+};
+
+/* The last packet before mayfly-init ends. */
+struct wire_end {
+	uint32_t how;   /* enum ipc_exit: EXIT_CODE, EXIT_SIGNAL or EXIT_EXEC_FAILED */
+	int32_t status; /* exit status, signal, errno */
+};
+
+#endif
