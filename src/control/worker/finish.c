@@ -84,6 +84,7 @@ static void on_ready(struct runtime_api *api)
 	ev_timer_stop(&w->timer);
 	w->init_ns = clock_mono_ns();
 	worker_set_state(w, WORKER_IDLE);
+	launcher_initialized(w->fleet->deps.launcher, w->env_id);
 	w->fleet->events->on_ready(w->fleet->arg, w);
 }
 

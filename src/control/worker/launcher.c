@@ -206,6 +206,12 @@ int launcher_start(struct launcher *l, const struct ipc_env_start *start, const 
 	return send_message(l, IPC_ENV_START, start, fds, fd_count, err);
 }
 
+void launcher_initialized(struct launcher *l, uint64_t env_id)
+{
+	struct ipc_env_initialized m = {.env_id = env_id};
+	send_message(l, IPC_ENV_INITIALIZED, &m, NULL, 0, NULL);
+}
+
 void launcher_kill(struct launcher *l, uint64_t env_id, uint32_t grace_ms)
 {
 	struct ipc_env_kill kill = {.env_id = env_id, .grace_ms = grace_ms};

@@ -38,6 +38,8 @@ void launcher_set_server_events(struct launcher *l, void (*on_drain)(void *arg),
 void launcher_ready(struct launcher *l);
 /* fds as ENV_START wants them; they stay the caller's. -1: the message could not be sent. */
 int launcher_start(struct launcher *l, const struct ipc_env_start *start, const int *fds, unsigned fd_count, struct error *err);
+/* The init phase is over: from now on the environment has its share of the CPU only. */
+void launcher_initialized(struct launcher *l, uint64_t env_id);
 void launcher_kill(struct launcher *l, uint64_t env_id, uint32_t grace_ms);
 
 #endif
