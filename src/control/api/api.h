@@ -5,7 +5,8 @@
  *
  *   http_server_init(&server, loop, &config, &api_http_handler, pool, api_new(&deps, &err))
  *
- * also for the listener inside each environment: the signature tells who calls. All on the control loop. */
+ * and with api_inside_http_handler for the listener inside each environment: the signature tells who calls. All on the
+ * control loop. */
 #ifndef MAYFLY_API_API_H
 #define MAYFLY_API_API_H
 
@@ -53,6 +54,8 @@ struct api_deps {
 };
 
 extern const struct http_handler api_http_handler; /* http_server.arg is the struct api */
+/* For the listeners inside environments: as the other, but their loopback addresses are no reason for trust. */
+extern const struct http_handler api_inside_http_handler;
 
 struct api *api_new(const struct api_deps *deps, struct error *err); /* deps is copied */
 void api_free(struct api *api); /* after the servers that use it were released and invocations have ended */

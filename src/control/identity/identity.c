@@ -216,3 +216,8 @@ const char *identities_account(const struct identities *ids)
 {
 	return ids->account;
 }
+
+const struct identity *identities_root(const struct identities *ids)
+{
+	return ids->root;
+}

@@ -43,6 +43,7 @@ void identities_revoke(struct identities *ids, const struct identity *id); /* an
 
 /* NULL when nobody has that key. */
 const struct identity *identities_find(const struct identities *ids, struct str access_key);
+const struct identity *identities_root(const struct identities *ids); /* NULL before identities_load */
 const char *identities_account(const struct identities *ids);
 
 /* May it do `action`, written as IAM writes it ("lambda:CreateFunction")? */

@@ -1,0 +1,204 @@
+/* Private to control/api.
+ *
+ * A request becomes a struct api_call: door.c checks its signature and rights and reads its body, validate.c its
+ * parameters, then the route's handler answers it with exactly one of the api_reply_* and api_fail* calls, at once or
+ * later. The call outlives a client that has gone. */
+#ifndef MAYFLY_API_API_PRIV_H
+#define MAYFLY_API_API_PRIV_H
+
+#include <jansson.h>
+
+#include "control/api/api.h"
+#include "core/base/arena.h"
+#include "core/base/list.h"
+#include "core/sigv4/sigv4.h"
+
+#define API_PARAMS_MAX 4      /* in a path */
+#define API_QUERY_MAX 32
+#define API_INLINE_BYTES 65536 /* more is hashed and parsed off the loop */
+#define API_ARENA_BYTES (1u << 20)
+#define API_FREE_CALLS 256
+#define API_JSON_BODY_MAX (1u << 20) /* of operations that say nothing else */
+#define API_CODE_BODY_MAX 70167211u  /* operations that carry a package */
+
+enum api_service { SERVICE_LAMBDA, SERVICE_STS, SERVICE_LOGS, SERVICE_MAYFLY };
+
+struct api_call;
+
+/* ---- parameters and their constraints ---- */
+
+enum rule_where { IN_BODY, IN_PATH, IN_QUERY, IN_HEADER };
+enum rule_type { IS_STRING, IS_INTEGER, IS_BOOL, IS_STRINGS, IS_STRING_MAP, IS_WEIGHT_MAP, IS_OBJECT };
+
+/* One row for a member of an operation's input, in the model's order. The name that errors show is `name` with each part's
+ * first letter in lower case. */
+struct api_rule {
+	const char *name; /* "VpcConfig.SubnetIds": a path in the body; or the name of a path part, query or header */
+	const char *shown; /* NULL: derived from name */
+	const char *values; /* "a, b": enumeration, in the order in which AWS shows it; or NULL */
+	const char *pattern;
+	double min, max;  /* of a number, a text's or list's length; both 0: none; max < min: no upper one */
+	double item_min, item_max; /* lengths of a list's texts; as above */
+	const char *item_values, *item_pattern;
+	uint8_t where, type;
+	bool required;
+};
+
+struct api_rules {
+	const struct api_rule *rows;
+	size_t count;
+};
+
+/* False: the call was answered. */
+bool api_validate(struct api_call *call, const struct api_rules *rules);
+
+/* ---- routes ---- */
+
+enum { ROUTE_CODE = 1 /* carries a package in ZipFile */ };
+
+struct api_route {
+	enum http_method method;
+	const char *path, *query; /* "/functions/{FunctionName}"; "List=ALL" must be among the query, or NULL */
+	const char *operation;
+	void (*handle)(struct api_call *call); /* NULL: 501 */
+	const struct api_rules *rules;
+	unsigned flags;
+	const char *note;
+};
+
+const struct api_route *api_routes(size_t *n);
+/* Fills call->params. NULL: no such operation. */
+const struct api_route *api_route_find(struct api_call *call, enum http_method method, struct str path);
+
+/* The same for Invoke alone, by hand: the hot path. */
+const struct api_route *api_route_invoke(struct api_call *call, enum http_method method, struct str path);
+
+/* ---- the call ---- */
+
+struct api_param {
+	struct str name, value;
+};
+
+struct api_call {
+	struct list link; /* in api->calls, or api->free_calls */
+	struct api *api;
+	struct http_conn *conn; /* NULL: the client has gone */
+	struct arena arena;
+	enum api_service service;
+	const struct api_route *route; /* Lambda only */
+	struct str operation;          /* "CreateFunction"; of every service */
+	struct api_param params[API_PARAMS_MAX], query[API_QUERY_MAX];
+	size_t param_count, query_count;
+	char request_id[UUID_SIZE];
+
+	struct sigv4_auth auth;
+	bool verified;  /* signature and rights are checked */
+	bool working;   /* a job or another part holds the call: it must not be freed */
+	uint64_t body_max;
+	struct http_blob body;
+	struct ev_job job;
+	unsigned char body_sha256[SHA256_SIZE];
+	bool hashed;
+
+	json_t *json;          /* of the body; NULL when it was empty */
+	struct error bad_body; /* why it could not be parsed */
+	bool has_zip;
+	struct http_blob zip;
+
+	struct str page;         /* /_mayfly/ only */
+	struct download *download;
+
+	/* Invoke only. */
+	struct invocation inv;
+	struct function_ref ref;
+	const char *bad_payload;
+	char arn[FUNCTION_ARN_MAX];
+};
+
+struct api {
+	struct api_deps deps;
+	struct sigv4_keys *keys;
+	struct list calls, free_calls;
+	unsigned free_count;
+};
+
+struct str api_param(const struct api_call *call, const char *name); /* of the path; p NULL: none */
+struct str api_query(const struct api_call *call, const char *name); /* p NULL: none */
+struct str api_header(const struct api_call *call, const char *name); /* while the request lives: in handlers, at once */
+/* A text member of the body, p NULL when absent. */
+struct str api_text(const struct api_call *call, const char *key);
+bool api_flag(const struct api_call *call, const char *key);
+
+void api_call_free(struct api_call *call);
+/* The function that the path names, its name and qualifier (of name or query); checks region, account and that both
+ * qualifiers agree. False: answered. */
+bool api_function_ref(struct api_call *call, struct function_ref *ref);
+/* As before, for operations on whole functions. */
+bool api_unqualified(struct api_call *call, struct function_ref *ref);
+bool api_wants_page(struct api_call *call, struct registry_page *page, char *next, size_t next_size, size_t most);
+
+/* ---- answers; each ends the call ---- */
+void api_reply_json(struct api_call *call, int status, const json_t *json); /* json is borrowed */
+void api_reply_new(struct api_call *call, int status, json_t *json);        /* takes the reference; NULL: 500 */
+void api_reply_text(struct api_call *call, int status, const char *type, struct str body);
+void api_reply_empty(struct api_call *call, int status);
+void api_fail(struct api_call *call, enum error_code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void api_fail_error(struct api_call *call, const struct error *err);
+/* `body_key` is "message" or "Message"; `reason` NULL but for 429. */
+void api_fail_type(struct api_call *call, int status, const char *type, const char *body_key, const char *message,
+                   const char *reason);
+void api_not_found(struct api_call *call, const struct function_ref *ref);
+
+/* ---- parts ---- */
+/* Cuts the value of ZipFile (at the top, or in Code) out of the text, decodes it in place; the rest of the text goes into
+ * `rest`. 1 there was one, 0 none, -1 not base64. May run on any thread. */
+int api_zip_cut(struct http_blob *body, struct buf *rest, struct http_blob *zip);
+/* Parses call->body (any thread). */
+void api_body_parse(struct api_call *call);
+void api_dispatch(struct api_call *call); /* verified, body there: to the handler */
+
+/* Invoke has a way of its own through the door. */
+void api_invoke_body(struct api_call *call, struct http_request *req);
+void api_invoke_check(struct api_call *call);   /* the payload; any thread */
+void api_invoke_checked(struct api_call *call); /* after that: on the loop */
+void api_invoke_too_large(struct api_call *call, struct http_request *req);
+
+/* Checks beyond the rows; false: answered. */
+bool api_check_configuration(struct api_call *call, bool create);
+bool api_check_tags(struct api_call *call, const json_t *tags);
+/* FunctionConfiguration out of the request: all that is not about the request itself. Over `now` (borrowed), what is
+ * configured; NULL: a new function, with all defaults. NULL when out of memory. */
+json_t *api_configuration(struct api_call *call, struct str name, const json_t *now);
+
+/* Link to a package, good for ten minutes, for clients that do not sign; in the call's arena. NULL: no memory. */
+const char *api_link(struct api_call *call, const struct blob_id *id);
+void api_download(struct api_call *call, const struct blob_id *id);
+void api_download_drained(struct api_call *call);
+void api_download_gone(struct api_call *call);
+
+/* Handlers that routes.def does not name. */
+void api_sts(struct api_call *call);
+void api_logs(struct api_call *call);
+void api_mayfly(struct api_call *call);
+/* Served (answered) without a signature; false: it needs one. */
+bool api_mayfly_open(struct api_call *call, const struct http_request *req);
+/* Remembers what is asked for; false: no such page, answered. */
+bool api_mayfly_known(struct api_call *call, const struct http_request *req);
+
+#define HANDLERS(X) \
+	X(create_function) X(get_function) X(get_function_configuration) X(list_functions) X(delete_function) \
+	X(update_function_code) X(update_function_configuration) X(publish_version) X(list_versions_by_function) \
+	X(create_alias) X(get_alias) X(list_aliases) X(update_alias) X(delete_alias) X(invoke) \
+	X(put_function_concurrency) X(get_function_concurrency) X(delete_function_concurrency) \
+	X(list_tags) X(tag_resource) X(untag_resource) X(get_account_settings) \
+	X(get_policy) X(get_function_code_signing_config) X(get_function_url_config) X(list_function_url_configs) \
+	X(get_function_event_invoke_config) X(list_function_event_invoke_configs) X(list_event_source_mappings) \
+	X(get_event_source_mapping) X(get_provisioned_concurrency_config) X(list_provisioned_concurrency_configs) \
+	X(get_runtime_management_config) X(get_function_recursion_config) X(get_function_scaling_config) X(list_layers) \
+	X(list_layer_versions) X(get_layer_version) X(list_code_signing_configs) X(get_code_signing_config) \
+	X(list_capacity_providers) X(get_capacity_provider) X(list_durable_executions_by_function)
+#define X(name) void api_##name(struct api_call *call);
+HANDLERS(X)
+#undef X
+
+#endif

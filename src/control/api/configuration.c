@@ -1,0 +1,275 @@
+/* Configurations: the checks that AWS makes after those of the model, and what is stored. */
+#include <stdio.h>
+#include <string.h>
+
+#include "control/api/api_priv.h"
+#include "control/api/rules.h"
+#include "core/base/cleanup.h"
+#include "core/json/value.h"
+#include "core/spec/limits.h"
+
+#define NETWORK_TAG "mayfly:network"
+#define TAGS_MAX 50
+
+/* Members of requests that are not configuration. */
+static const char *const not_stored[] = {
+	"FunctionName", "Code", "Publish", "PublishTo", "Tags", "DryRun", "RevisionId", "ZipFile", "S3Bucket", "S3Key",
+	"S3ObjectVersion", "S3ObjectStorageMode", "ImageUri", "SourceKMSKeyArn", "CodeSigningConfigArn",
+	/* what the server says, not the client */
+	"FunctionArn", "Version", "LastModified", "CodeSha256", "CodeSize", "ConfigSha256", "State", "StateReason",
+	"StateReasonCode", "LastUpdateStatus", "LastUpdateStatusReason", "LastUpdateStatusReasonCode", "LatestDescription",
+	"RuntimeVersionConfig", "MasterArn", "SigningProfileVersionArn", "SigningJobArn",
+};
+
+/* AWS Lambda developer guide, "Defined runtime environment variables", those that cannot be set. */
+static const char *const reserved_variables[] = {
+	"_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_NAME",
+	"AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_INITIALIZATION_TYPE",
+	"AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID",
+	"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_LAMBDA_RUNTIME_API", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR",
+	"AWS_LAMBDA_MAX_CONCURRENCY", "AWS_LAMBDA_METADATA_API", "AWS_LAMBDA_METADATA_TOKEN",
+};
+
+static bool in_list(const char *const *list, size_t n, const char *s)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(list[i], s) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* ---- checks ---- */
+
+static bool check_runtime(struct api_call *call)
+{
+	struct str runtime = api_text(call, "Runtime");
+	if (!runtime.p)
+		return true;
+	const struct runtime_row *row = runtime_find(runtime);
+	if (row && row->deprecated) {
+		api_fail(call, ERR_INVALID, "The runtime parameter of %s is no longer supported for creating or updating AWS Lambda "
+		         "functions. We recommend you use a supported runtime while creating or updating functions.", row->id);
+		return false;
+	}
+	if (row)
+		return true;
+	api_fail(call, ERR_INVALID, "Value " STR_FMT " at 'runtime' failed to satisfy constraint: Member must satisfy enum value "
+	         "set: [" RUNTIMES_SHOWN "] or be a valid ARN", STR_ARG(runtime));
+	return false;
+}
+
+static bool check_variables(struct api_call *call)
+{
+	json_t *variables = json_object_get(json_object_get(call->json, "Environment"), "Variables");
+	const char *name;
+	json_t *value;
+	struct buf list, text;
+	buf_init(&list, 65536);
+	buf_init(&text, API_JSON_BODY_MAX * 2);
+	json_object_foreach(variables, name, value) {
+		if (in_list(reserved_variables, ARRAY_LEN(reserved_variables), name))
+			buf_printf(&list, "%s%s", list.len ? ", " : "", name);
+	}
+	int rc = variables ? json_value_dump(variables, &text, NULL) : 0;
+	bool fine = false;
+	if (list.len)
+		api_fail(call, ERR_INVALID, "Lambda was unable to configure your environment variables because the environment "
+		         "variables you have provided contains reserved keys that are currently not supported for modification. "
+		         "Reserved keys used in this request: %.*s", (int)list.len, list.data);
+	else if (rc < 0 || text.len > LIMIT_ENVIRONMENT_BYTES)
+		api_fail(call, ERR_INVALID, "Lambda was unable to configure your environment variables because the environment "
+		         "variables you have provided exceeded the 4KB limit. String measured: %.*s", (int)text.len, text.data);
+	else
+		fine = true;
+	buf_release(&list);
+	buf_release(&text);
+	return fine;
+}
+
+/* "arn:aws:lambda:REGION:..." */
+static bool other_region(const struct api_call *call, struct str arn)
+{
+	struct str part = STR_NULL;
+	for (unsigned i = 0; i < 4; i++)
+		str_split(&arn, ':', &part);
+	return !str_eqz(part, call->api->deps.settings->region);
+}
+
+/* No layer was ever published here. */
+static bool check_layers(struct api_call *call)
+{
+	const json_t *layers = json_object_get(call->json, "Layers");
+	struct str first = json_value_text(json_array_get(layers, 0));
+	if (json_array_size(layers) > LIMIT_LAYERS) {
+		api_fail(call, ERR_INVALID, "Cannot reference more than %u layers.", LIMIT_LAYERS);
+		return false;
+	}
+	if (!first.p)
+		return true;
+	if (other_region(call, first))
+		api_fail(call, ERR_INVALID, "Layers are not in the same region as the function. Layers are expected to be in region %s.",
+		         call->api->deps.settings->region);
+	else
+		api_fail(call, ERR_INVALID, "Layer version " STR_FMT " does not exist.", STR_ARG(first));
+	return false;
+}
+
+bool api_check_tags(struct api_call *call, const json_t *tags)
+{
+	struct str network = json_value_text(json_object_get(tags, NETWORK_TAG));
+	if (json_object_size(tags) > TAGS_MAX) {
+		api_fail(call, ERR_INVALID, "Number of tags exceeds resource tag limit.");
+		return false;
+	}
+	if (network.p && !str_eqz(network, "none") && !str_eqz(network, "outbound")) {
+		api_fail(call, ERR_INVALID, "Tag " NETWORK_TAG " takes the values none and outbound, not " STR_FMT ".", STR_ARG(network));
+		return false;
+	}
+	return true;
+}
+
+static bool check_package(struct api_call *call)
+{
+	const json_t *code = json_object_get(call->json, "Code");
+	if (str_eqz(api_text(call, "PackageType"), "Image") || json_object_get(code, "ImageUri")) {
+		api_fail(call, ERR_INVALID, "Container images are not offered by this server. Please provide the code as ZipFile.");
+		return false;
+	}
+	if (!api_text(call, "Runtime").p || !api_text(call, "Handler").n) {
+		api_fail(call, ERR_INVALID, "Runtime and Handler are mandatory parameters for functions created with deployment "
+		         "packages.");
+		return false;
+	}
+	return true;
+}
+
+bool api_check_configuration(struct api_call *call, bool create)
+{
+	return (!create || check_package(call)) && check_runtime(call) && check_variables(call) && check_layers(call) &&
+	       api_check_tags(call, json_object_get(call->json, "Tags"));
+}
+
+/* ---- what is stored ---- */
+
+static void set_default(json_t *config, const char *key, json_t *value)
+{
+	if (json_object_get(config, key))
+		json_decref(value);
+	else
+		json_object_set_new(config, key, value);
+}
+
+static void put_defaults(json_t *config)
+{
+	set_default(config, "Description", json_string(""));
+	set_default(config, "Timeout", json_integer(3));
+	set_default(config, "MemorySize", json_integer(LIMIT_MEMORY_MIN_MB));
+	set_default(config, "PackageType", json_string("Zip"));
+	set_default(config, "Architectures", json_pack("[s]", "x86_64"));
+	set_default(config, "EphemeralStorage", json_pack("{s:i}", "Size", LIMIT_EPHEMERAL_MIN_MB));
+	set_default(config, "TracingConfig", json_pack("{s:s}", "Mode", "PassThrough"));
+	set_default(config, "SnapStart", json_pack("{s:s}", "ApplyOn", "None"));
+	set_default(config, "LoggingConfig", json_object());
+}
+
+/* A name for what runs the function, the same for all functions of one runtime. */
+static void put_runtime_version(const struct api_call *call, json_t *config)
+{
+	char hex[SHA256_HEX_SIZE], arn[160];
+	const char *id = json_string_value(json_object_get(config, "Runtime"));
+	if (!id)
+		return;
+	sha256_hex(hex, id, strlen(id));
+	snprintf(arn, sizeof arn, "arn:aws:lambda:%.32s::runtime:%s", call->api->deps.settings->region, hex);
+	json_object_set_new(config, "RuntimeVersionConfig", json_pack("{s:s}", "RuntimeVersionArn", arn));
+}
+
+static void complete_logging(json_t *config, struct str name, const json_t *now)
+{
+	json_t *logging = json_object_get(config, "LoggingConfig");
+	if (!logging)
+		return;
+	char group[FUNCTION_NAME_MAX + 16];
+	const json_t *before = json_object_get(now, "LoggingConfig");
+	const char *key;
+	json_t *value;
+	snprintf(group, sizeof group, "/aws/lambda/" STR_FMT, STR_ARG(name));
+	json_object_foreach((json_t *)before, key, value)
+		set_default(logging, key, json_incref(value));
+	set_default(logging, "LogFormat", json_string("Text"));
+	set_default(logging, "LogGroup", json_string(group));
+	if (str_eqz(json_value_text(json_object_get(logging, "LogFormat")), "JSON")) {
+		set_default(logging, "ApplicationLogLevel", json_string("INFO"));
+		set_default(logging, "SystemLogLevel", json_string("INFO"));
+	} else {
+		json_object_del(logging, "ApplicationLogLevel");
+		json_object_del(logging, "SystemLogLevel");
+	}
+}
+
+static void complete_groups(json_t *config)
+{
+	json_t *snap = json_object_get(config, "SnapStart"), *vpc = json_object_get(config, "VpcConfig");
+	json_t *environment = json_object_get(config, "Environment");
+	if (json_is_object(snap)) {
+		set_default(snap, "ApplyOn", json_string("None"));
+		json_object_set_new(snap, "OptimizationStatus", json_string("Off"));
+	}
+	if (json_is_object(vpc)) {
+		set_default(vpc, "SubnetIds", json_array());
+		set_default(vpc, "SecurityGroupIds", json_array());
+		set_default(vpc, "VpcId", json_string(""));
+		set_default(vpc, "Ipv6AllowedForDualStack", json_false());
+	}
+	if (json_is_object(environment))
+		set_default(environment, "Variables", json_object());
+}
+
+/* An empty text, list or group stands for "none": null tells the registry to take the member away. */
+static void put_nulls(json_t *config)
+{
+	static const char *const texts[] = {"KMSKeyArn"}, *const lists[] = {"Layers", "FileSystemConfigs"};
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		if (str_eqz(json_value_text(json_object_get(config, texts[i])), ""))
+			json_object_set_new(config, texts[i], json_null());
+	}
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		const json_t *list = json_object_get(config, lists[i]);
+		if (json_is_array(list) && json_array_size(list) == 0)
+			json_object_set_new(config, lists[i], json_null());
+	}
+	const json_t *letter = json_object_get(config, "DeadLetterConfig");
+	if (json_is_object(letter) && json_value_text(json_object_get(letter, "TargetArn")).n == 0)
+		json_object_set_new(config, "DeadLetterConfig", json_null());
+}
+
+static void drop_nulls(json_t *config)
+{
+	const char *key;
+	json_t *value;
+	void *next;
+	json_object_foreach_safe(config, next, key, value) {
+		if (json_is_null(value))
+			json_object_del(config, key);
+	}
+}
+
+json_t *api_configuration(struct api_call *call, struct str name, const json_t *now)
+{
+	CLEANUP_JSON json_t *config = call->json ? json_deep_copy(call->json) : json_object();
+	if (!config)
+		return NULL;
+	drop_nulls(config); /* as if they had not been sent */
+	for (size_t i = 0; i < ARRAY_LEN(not_stored); i++)
+		json_object_del(config, not_stored[i]);
+	if (!now)
+		put_defaults(config);
+	put_runtime_version(call, config);
+	complete_logging(config, name, now);
+	complete_groups(config);
+	put_nulls(config);
+	if (!now)
+		drop_nulls(config);
+	return STEAL_PTR(config);
+}

@@ -1,0 +1,222 @@
+/* Invoke: the hot path. No JSON is parsed, nothing is looked up but the function, memory comes from the call. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/api/api_priv.h"
+#include "control/api/rules.h"
+#include "core/json/check.h"
+#include "core/spec/limits.h"
+
+#define CLIENT_CONTEXT_MAX 3583
+
+enum { KIND_RESPONSE, KIND_EVENT, KIND_DRY_RUN };
+
+static const struct http_header type_header = {STR("Content-Type"), STR("application/json")};
+
+/* ---- the answer ---- */
+
+static void fail_refused(struct api_call *call)
+{
+	const struct invocation *inv = &call->inv;
+	const struct error_info *info = error_info(inv->refusal.code);
+	bool throttled = inv->refusal.code == ERR_THROTTLED;
+	api_fail_type(call, info->http_status, info->aws_type, info->body_key, throttled ? "Rate Exceeded." : inv->refusal.msg,
+	              throttled ? inv->throttle_reason : NULL);
+}
+
+static void reply_answer(struct api_call *call)
+{
+	struct invocation *inv = &call->inv;
+	struct http_header headers[7];
+	unsigned n = 0;
+	headers[n++] = type_header;
+	headers[n++] = (struct http_header){STR("x-amzn-RequestId"), {inv->request_id, UUID_SIZE - 1}};
+	headers[n++] = (struct http_header){STR("X-Amz-Executed-Version"), str_from(inv->version->version)};
+	headers[n++] = (struct http_header){STR("x-amzn-Remapped-Content-Length"), STR("0")};
+	headers[n++] = (struct http_header){STR("X-Amzn-Trace-Id"), str_from(inv->trace_id)};
+	if (inv->outcome == INVOKE_FUNCTION_ERROR)
+		headers[n++] = (struct http_header){STR("X-Amz-Function-Error"), STR("Unhandled")};
+	if (inv->tail) {
+		char *text = arena_alloc(&call->arena, BASE64_SIZE(inv->log_tail_len));
+		size_t len = text ? base64_encode(text, inv->log_tail ? inv->log_tail : "", inv->log_tail_len) : 0;
+		headers[n++] = (struct http_header){STR("X-Amz-Log-Result"), {text, len}};
+	}
+	struct http_reply reply = {.status = 200, .headers = headers, .header_count = n};
+	if (call->conn)
+		http_reply_blob(call->conn, &reply, &inv->answer);
+	call->conn = NULL;
+}
+
+static void on_done(struct invocation *inv)
+{
+	struct api_call *call = inv->arg;
+	if (inv->outcome == INVOKE_REFUSED && call->conn) {
+		/* The failing reply frees the call. */
+		struct function_version *version = inv->version;
+		char *tail = inv->log_tail;
+		http_blob_release(&inv->answer);
+		memcpy(call->request_id, inv->request_id, UUID_SIZE);
+		fail_refused(call);
+		function_version_unref(version);
+		free(tail);
+		return;
+	}
+	reply_answer(call);
+	http_blob_release(&inv->answer);
+	function_version_unref(inv->version);
+	free(inv->log_tail);
+	api_call_free(call);
+}
+
+/* ---- the request ---- */
+
+static bool read_context(struct api_call *call)
+{
+	struct str sent = api_header(call, "X-Amz-Client-Context");
+	struct json_check check;
+	size_t n = 0;
+	if (!sent.p)
+		return true;
+	char *text = arena_alloc(&call->arena, sent.n + 1);
+	if (sent.n > CLIENT_CONTEXT_MAX * 4 / 3 + 4 || !text || base64_decode(text, &n, sent) < 0 || n > CLIENT_CONTEXT_MAX ||
+	    json_check_all(&check, text, n) < 0) {
+		api_fail(call, ERR_BAD_PAYLOAD, "Could not parse request body into json: Client context must be a valid Base64-encoded "
+		         "JSON object of at most %d bytes.", CLIENT_CONTEXT_MAX);
+		return false;
+	}
+	call->inv.client_context = (struct str){text, n};
+	return true;
+}
+
+static struct str keep(struct api_call *call, struct str s)
+{
+	return s.p ? (struct str){arena_strdup(&call->arena, s), s.n} : s;
+}
+
+static int kind_of(struct str sent)
+{
+	return !sent.p || str_eqz(sent, "RequestResponse") ? KIND_RESPONSE : str_eqz(sent, "Event") ? KIND_EVENT : KIND_DRY_RUN;
+}
+
+static void set_arn(struct api_call *call)
+{
+	if (call->ref.qualifier.p)
+		registry_arn(call->api->deps.registry, call->arn, call->ref.name, call->ref.qualifier);
+}
+
+static void submit(struct api_call *call, const struct registry_target *target)
+{
+	struct invocation *inv = &call->inv;
+	set_arn(call);
+	inv->version = function_version_ref(target->version);
+	inv->invoked_arn = call->ref.qualifier.p ? call->arn : target->version->arn;
+	inv->reserved = target->reserved;
+	inv->payload = call->body;
+	call->body = (struct http_blob){0};
+	inv->tail = str_eqz(api_header(call, "X-Amz-Log-Type"), "Tail");
+	inv->trace_header = keep(call, api_header(call, "X-Amzn-Trace-Id"));
+	inv->done = on_done;
+	inv->arg = call;
+	call->working = true;
+	if (call->conn)
+		http_park(call->conn);
+	invoke_submit(call->api->deps.invoke, inv);
+}
+
+static bool is_one_of(struct str s, const char *a, const char *b, const char *c)
+{
+	return !s.p || str_eqz(s, a) || str_eqz(s, b) || str_eqz(s, c);
+}
+
+/* What nearly every call looks like, seen without running patterns. */
+static bool plain(const struct api_call *call)
+{
+	struct function_ref ref;
+	struct str name = api_param(call, "FunctionName");
+	return name.n <= FUNCTION_NAME_MAX && !memchr(name.p, ':', name.n) && call->query_count == 0 &&
+	       function_ref_parse(&ref, name) && is_one_of(api_header(call, "X-Amz-Log-Type"), "None", "Tail", "None") &&
+	       is_one_of(api_header(call, "X-Amz-Invocation-Type"), "RequestResponse", "Event", "DryRun");
+}
+
+/* Everything but the payload's form. */
+static bool check_request(struct api_call *call, struct registry_target *target, int *kind)
+{
+	struct error err = {0};
+	if ((!plain(call) && !api_validate(call, &rules_invoke)) || !api_function_ref(call, &call->ref))
+		return false;
+	*kind = kind_of(api_header(call, "X-Amz-Invocation-Type"));
+	if (!read_context(call))
+		return false;
+	if (registry_resolve(call->api->deps.registry, call->ref.name, call->ref.qualifier, target, &err) < 0) {
+		api_fail_error(call, &err);
+		return false;
+	}
+	return true;
+}
+
+static void run(struct api_call *call)
+{
+	struct registry_target target;
+	int kind;
+	if (!check_request(call, &target, &kind))
+		return;
+	if (call->bad_payload) {
+		api_fail(call, ERR_BAD_PAYLOAD, "Could not parse request body into json: Could not parse payload into json: %s",
+		         call->bad_payload);
+		return;
+	}
+	switch (kind) {
+	case KIND_RESPONSE:
+		submit(call, &target);
+		break;
+	case KIND_EVENT:
+		api_fail(call, ERR_UNSUPPORTED, "Invoke with InvocationType Event is not implemented by this server.");
+		break;
+	default:
+		api_reply_empty(call, 204);
+	}
+}
+
+void api_invoke_check(struct api_call *call)
+{
+	struct json_check check;
+	if (call->body.len == 0 || json_check_all(&check, call->body.data, call->body.len) == 0)
+		return;
+	char *text = arena_alloc(&call->arena, JSON_CHECK_MESSAGE_SIZE);
+	call->bad_payload = text ? json_check_message(&check, text, JSON_CHECK_MESSAGE_SIZE) : "no memory";
+}
+
+/* What needs the request's headers is asked of it now, so it must still be there. */
+void api_invoke_checked(struct api_call *call)
+{
+	if (call->conn)
+		run(call);
+	else
+		api_call_free(call);
+}
+
+void api_invoke_body(struct api_call *call, struct http_request *req)
+{
+	if (http_take_body(call->conn, &call->body) < 0) {
+		api_fail(call, ERR_NO_MEMORY, "no memory for the request");
+		return;
+	}
+	api_invoke_check(call);
+	run(call);
+}
+
+void api_invoke_too_large(struct api_call *call, struct http_request *req)
+{
+	unsigned long long sent = req->framing == HTTP_LENGTH ? req->content_length : LIMIT_PAYLOAD_BYTES + 1ull;
+	struct str kind = http_header(req, STR("X-Amz-Invocation-Type"));
+	if (!kind.p)
+		kind = STR("RequestResponse");
+	api_fail(call, ERR_PAYLOAD_TOO_LARGE, "%llu byte payload is too large for the " STR_FMT " invocation type (limit %u bytes)",
+	         sent, STR_ARG(kind), LIMIT_PAYLOAD_BYTES);
+}
+
+void api_invoke(struct api_call *call)
+{
+	UNREACHABLE(); /* the door takes Invoke past the dispatcher */
+}

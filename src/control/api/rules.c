@@ -1,0 +1,137 @@
+#include "control/api/rules.h"
+
+/* Source: botocore's model of 2015-03-31, with the patterns as AWS's errors show them. */
+#define REGION "((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?"
+#define NAME_PATTERN "(arn:(aws[a-zA-Z-]*)?:lambda:)?" REGION "(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)" \
+	"(:(\\$LATEST|[a-zA-Z0-9-_]+))?"
+#define NAMESPACED_PATTERN "(arn:(aws[a-zA-Z-]*)?:lambda:)?" REGION "(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)" \
+	"(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
+#define TAGGABLE_PATTERN "arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:" \
+	"(function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?|layer:([a-zA-Z0-9-_]+)|code-signing-config:csc-[a-z0-9]{17}|" \
+	"event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|" \
+	"capacity-provider:[a-zA-Z0-9-_]+)"
+#define LAYER_PATTERN "(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:" \
+	"[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)"
+#define LAYER_NAME_PATTERN "(arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+"
+#define ALIAS_PATTERN "(?!^[0-9]+$)([a-zA-Z0-9-_]+)"
+#define VERSION_PATTERN "(\\$LATEST(\\.PUBLISHED)?|[0-9]+)"
+#define QUALIFIER_PATTERN "\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"
+#define ARN_PATTERN "(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()"
+
+#define RULES(name, ...) \
+	static const struct api_rule name##_rows[] = {__VA_ARGS__}; \
+	const struct api_rules name = {name##_rows, ARRAY_LEN(name##_rows)}
+
+#define FUNCTION_NAME(in, most, match) \
+	{.name = "FunctionName", .where = in, .required = true, .min = 1, .max = most, .pattern = match}
+#define NAME_IN_PATH FUNCTION_NAME(IN_PATH, 140, NAME_PATTERN)
+#define NAMESPACED_IN_PATH FUNCTION_NAME(IN_PATH, 256, NAMESPACED_PATTERN)
+#define QUALIFIER(match, needed) \
+	{.name = "Qualifier", .where = IN_QUERY, .min = 1, .max = 128, .pattern = match, .required = needed}
+#define PAGE(most) \
+	{.name = "Marker", .where = IN_QUERY}, \
+	{.name = "MaxItems", .where = IN_QUERY, .type = IS_INTEGER, .min = 1, .max = most}
+#define REVISION {.name = "RevisionId"}
+#define DESCRIPTION {.name = "Description", .min = 0, .max = 256}
+#define ARCHITECTURES \
+	{.name = "Architectures", .type = IS_STRINGS, .min = 1, .max = 1, .item_values = "x86_64, arm64"}
+#define PACKAGE(prefix) \
+	{.name = prefix "S3Bucket", .min = 3, .max = 63}, \
+	{.name = prefix "S3Key", .min = 1, .max = 1024}, \
+	{.name = prefix "S3ObjectVersion", .min = 1, .max = 1024}, \
+	{.name = prefix "ImageUri"}
+#define NETWORK \
+	{.name = "VpcConfig", .type = IS_OBJECT}, \
+	{.name = "VpcConfig.SubnetIds", .type = IS_STRINGS, .min = 0, .max = 16, .item_min = 0, .item_max = 1024, \
+	 .item_pattern = "subnet-[0-9a-z]*"}, \
+	{.name = "VpcConfig.SecurityGroupIds", .type = IS_STRINGS, .min = 0, .max = 5, .item_min = 0, .item_max = 1024, \
+	 .item_pattern = "sg-[0-9a-zA-Z]*"}
+#define ENVIRONMENT \
+	{.name = "DeadLetterConfig", .type = IS_OBJECT}, \
+	{.name = "DeadLetterConfig.TargetArn", .pattern = ARN_PATTERN}, \
+	{.name = "Environment", .type = IS_OBJECT}, \
+	{.name = "Environment.Variables", .type = IS_STRING_MAP, .item_pattern = "[a-zA-Z]([a-zA-Z0-9_])+"}, \
+	{.name = "KMSKeyArn", .shown = "kMSKeyArn", .pattern = ARN_PATTERN}, \
+	{.name = "TracingConfig", .type = IS_OBJECT}, \
+	{.name = "TracingConfig.Mode", .values = "Active, PassThrough"}
+#define LAYERS \
+	{.name = "Layers", .type = IS_STRINGS, .item_min = 1, .item_max = 2048, .item_pattern = LAYER_PATTERN}
+#define STORAGE \
+	{.name = "EphemeralStorage", .type = IS_OBJECT}, \
+	{.name = "EphemeralStorage.Size", .type = IS_INTEGER, .required = true, .min = 512, .max = 10240}, \
+	{.name = "SnapStart", .type = IS_OBJECT}, \
+	{.name = "SnapStart.ApplyOn", .values = "PublishedVersions, None"}, \
+	{.name = "LoggingConfig", .type = IS_OBJECT}, \
+	{.name = "LoggingConfig.LogFormat", .values = "JSON, Text"}, \
+	{.name = "LoggingConfig.ApplicationLogLevel", .values = "TRACE, DEBUG, INFO, WARN, ERROR, FATAL"}, \
+	{.name = "LoggingConfig.SystemLogLevel", .values = "DEBUG, INFO, WARN"}, \
+	{.name = "LoggingConfig.LogGroup", .min = 1, .max = 512, .pattern = "[\\.\\-_/#A-Za-z0-9]+"}
+#define ROLE_PATTERN "arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+"
+#define SIZES \
+	{.name = "Timeout", .type = IS_INTEGER, .min = 1, .max = 900}, \
+	{.name = "MemorySize", .type = IS_INTEGER, .min = 128, .max = 10240}
+
+RULES(rules_create_function,
+      FUNCTION_NAME(IN_BODY, 140, NAME_PATTERN),
+      {.name = "Runtime"},
+      {.name = "Role", .required = true, .pattern = ROLE_PATTERN},
+      {.name = "Handler", .min = 0, .max = 128, .pattern = "[^\\s]+"},
+      {.name = "Code", .type = IS_OBJECT, .required = true},
+      PACKAGE("Code."), DESCRIPTION, SIZES,
+      {.name = "Publish", .type = IS_BOOL},
+      NETWORK,
+      {.name = "PackageType", .values = "Zip, Image"},
+      ENVIRONMENT,
+      {.name = "Tags", .type = IS_STRING_MAP},
+      LAYERS, ARCHITECTURES, STORAGE);
+RULES(rules_update_code, NAME_IN_PATH, PACKAGE(""),
+      {.name = "Publish", .type = IS_BOOL}, {.name = "DryRun", .type = IS_BOOL}, REVISION, ARCHITECTURES);
+RULES(rules_update_configuration, NAME_IN_PATH,
+      {.name = "Role", .pattern = ROLE_PATTERN},
+      {.name = "Handler", .min = 0, .max = 128, .pattern = "[^\\s]+"},
+      DESCRIPTION, SIZES, NETWORK, {.name = "Runtime"}, ENVIRONMENT, REVISION, LAYERS, STORAGE);
+RULES(rules_publish_version, NAME_IN_PATH, {.name = "CodeSha256"}, DESCRIPTION, REVISION);
+
+#define ALIAS_IN(in) {.name = "Name", .where = in, .required = true, .min = 1, .max = 128, .pattern = ALIAS_PATTERN}
+#define ALIAS_TARGET(needed) \
+	{.name = "FunctionVersion", .required = needed, .min = 1, .max = 1024, .pattern = VERSION_PATTERN}, DESCRIPTION, \
+	{.name = "RoutingConfig", .type = IS_OBJECT}, \
+	{.name = "RoutingConfig.AdditionalVersionWeights", .type = IS_WEIGHT_MAP, .item_pattern = "[0-9]+", .item_min = 1, \
+	 .item_max = 1024}
+RULES(rules_create_alias, NAME_IN_PATH, ALIAS_IN(IN_BODY), ALIAS_TARGET(true));
+RULES(rules_update_alias, NAME_IN_PATH, ALIAS_IN(IN_PATH), ALIAS_TARGET(false), REVISION);
+RULES(rules_alias, NAME_IN_PATH, ALIAS_IN(IN_PATH));
+RULES(rules_list_aliases, NAME_IN_PATH,
+      {.name = "FunctionVersion", .where = IN_QUERY, .min = 1, .max = 1024, .pattern = VERSION_PATTERN}, PAGE(10000));
+
+RULES(rules_namespaced, NAMESPACED_IN_PATH, QUALIFIER(QUALIFIER_PATTERN, false));
+RULES(rules_namespaced_page, NAMESPACED_IN_PATH, PAGE(10000));
+RULES(rules_function, NAME_IN_PATH);
+RULES(rules_function_page, NAME_IN_PATH, PAGE(50));
+RULES(rules_function_url, NAME_IN_PATH, QUALIFIER("((?!^\\d+$)^[0-9a-zA-Z-_]+$)", false));
+RULES(rules_list_functions,
+      {.name = "MasterRegion", .where = IN_QUERY, .pattern = "ALL|[a-z]{2}(-gov)?-[a-z]+-\\d{1}"},
+      {.name = "FunctionVersion", .where = IN_QUERY, .values = "ALL"}, PAGE(10000));
+RULES(rules_put_concurrency, NAME_IN_PATH,
+      {.name = "ReservedConcurrentExecutions", .type = IS_INTEGER, .required = true, .min = 0, .max = -1});
+RULES(rules_provisioned, NAME_IN_PATH, QUALIFIER("(|[a-zA-Z0-9$_-]+)", true));
+RULES(rules_scaling, NAME_IN_PATH, QUALIFIER("(\\$LATEST\\.PUBLISHED|[0-9]+)", true));
+
+#define RESOURCE {.name = "Resource", .where = IN_PATH, .required = true, .min = 1, .max = 256, .pattern = TAGGABLE_PATTERN}
+RULES(rules_tags, RESOURCE);
+RULES(rules_tag, RESOURCE, {.name = "Tags", .type = IS_STRING_MAP, .required = true});
+RULES(rules_untag, RESOURCE, {.name = "tagKeys", .where = IN_QUERY, .required = true});
+
+RULES(rules_mappings, {.name = "FunctionName", .where = IN_QUERY, .min = 1, .max = 256, .pattern = NAMESPACED_PATTERN},
+      PAGE(10000));
+#define LAYER_FILTERS PAGE(50), {.name = "CompatibleArchitecture", .where = IN_QUERY, .values = "x86_64, arm64"}
+RULES(rules_layers, LAYER_FILTERS);
+RULES(rules_layer_versions,
+      {.name = "LayerName", .where = IN_PATH, .required = true, .min = 1, .max = 140, .pattern = LAYER_NAME_PATTERN},
+      LAYER_FILTERS);
+RULES(rules_page, PAGE(10000));
+RULES(rules_invoke, NAMESPACED_IN_PATH,
+      {.name = "X-Amz-Invocation-Type", .shown = "invocationType", .where = IN_HEADER,
+       .values = "RequestResponse, Event, DryRun"},
+      {.name = "X-Amz-Log-Type", .shown = "logType", .where = IN_HEADER, .values = "None, Tail"},
+      QUALIFIER(QUALIFIER_PATTERN, false));

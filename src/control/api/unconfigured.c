@@ -1,0 +1,198 @@
+/* Operations that read what cannot be configured here yet: they answer as AWS does for a function without any, so that
+ * tools that look at everything before they change something can do so. */
+#include <string.h>
+
+#include "control/api/api_priv.h"
+#include "core/base/cleanup.h"
+#include "core/json/value.h"
+
+/* The function (and version or alias, if one is named) must be there; false: answered. */
+static bool existing(struct api_call *call, struct function_ref *ref)
+{
+	struct error err = {0};
+	if (!api_function_ref(call, ref))
+		return false;
+	CLEANUP_JSON json_t *config = registry_show(call->api->deps.registry, ref->name, ref->qualifier, &err);
+	if (config)
+		return true;
+	api_fail_error(call, &err);
+	return false;
+}
+
+static void reply_none(struct api_call *call)
+{
+	api_fail(call, ERR_NOT_FOUND, "The resource you requested does not exist.");
+}
+
+static void reply_list(struct api_call *call, const char *key)
+{
+	api_reply_new(call, 200, json_pack("{s:[]}", key));
+}
+
+static void arn_of(const struct api_call *call, const struct function_ref *ref, bool latest, char arn[FUNCTION_ARN_MAX])
+{
+	struct str qualifier = ref->qualifier.p || !latest ? ref->qualifier : STR("$LATEST");
+	registry_arn(call->api->deps.registry, arn, ref->name, qualifier);
+}
+
+void api_get_policy(struct api_call *call)
+{
+	struct function_ref ref;
+	if (existing(call, &ref))
+		reply_none(call);
+}
+
+void api_get_function_code_signing_config(struct api_call *call)
+{
+	struct function_ref ref;
+	if (existing(call, &ref))
+		api_reply_new(call, 200, json_pack("{s:s#}", "FunctionName", ref.name.p, (int)ref.name.n));
+}
+
+void api_get_function_url_config(struct api_call *call)
+{
+	struct function_ref ref;
+	if (api_function_ref(call, &ref))
+		reply_none(call); /* also when there is no such function, as AWS */
+}
+
+void api_list_function_url_configs(struct api_call *call)
+{
+	struct function_ref ref;
+	if (!api_function_ref(call, &ref))
+		return;
+	if (registry_exists(call->api->deps.registry, ref.name))
+		reply_list(call, "FunctionUrlConfigs");
+	else
+		api_fail(call, ERR_NOT_FOUND, "Function does not exist");
+}
+
+void api_get_function_event_invoke_config(struct api_call *call)
+{
+	struct function_ref ref;
+	char arn[FUNCTION_ARN_MAX];
+	if (!api_function_ref(call, &ref))
+		return;
+	arn_of(call, &ref, true, arn);
+	api_fail(call, ERR_NOT_FOUND, "The function %s doesn't have an EventInvokeConfig", arn);
+}
+
+void api_list_function_event_invoke_configs(struct api_call *call)
+{
+	struct function_ref ref;
+	if (!api_function_ref(call, &ref))
+		return;
+	if (registry_exists(call->api->deps.registry, ref.name))
+		reply_list(call, "FunctionEventInvokeConfigs");
+	else
+		api_fail(call, ERR_NOT_FOUND, "The function doesn't exist.");
+}
+
+void api_list_event_source_mappings(struct api_call *call)
+{
+	reply_list(call, "EventSourceMappings");
+}
+
+void api_get_event_source_mapping(struct api_call *call)
+{
+	reply_none(call);
+}
+
+void api_get_provisioned_concurrency_config(struct api_call *call)
+{
+	struct function_ref ref;
+	unsigned number;
+	if (!api_function_ref(call, &ref))
+		return;
+	if (function_qualifier_kind(ref.qualifier, &number) == QUALIFIER_LATEST) {
+		api_fail(call, ERR_INVALID, "The function resource provided must be an alias or a published version.");
+		return;
+	}
+	if (function_qualifier_kind(ref.qualifier, &number) == QUALIFIER_ALIAS) {
+		struct error err = {0};
+		CLEANUP_JSON json_t *alias = registry_alias(call->api->deps.registry, ref.name, ref.qualifier, &err);
+		if (!alias) {
+			api_fail_error(call, &err);
+			return;
+		}
+	}
+	if (existing(call, &ref))
+		api_fail(call, ERR_PROVISIONED_NOT_FOUND, "No Provisioned Concurrency Config found for this function");
+}
+
+void api_list_provisioned_concurrency_configs(struct api_call *call)
+{
+	struct function_ref ref;
+	if (existing(call, &ref))
+		reply_list(call, "ProvisionedConcurrencyConfigs");
+}
+
+void api_get_runtime_management_config(struct api_call *call)
+{
+	struct function_ref ref;
+	char arn[FUNCTION_ARN_MAX];
+	if (!existing(call, &ref))
+		return;
+	arn_of(call, &ref, false, arn);
+	api_reply_new(call, 200, json_pack("{s:s, s:s}", "UpdateRuntimeOn", "Auto", "FunctionArn", arn));
+}
+
+void api_get_function_recursion_config(struct api_call *call)
+{
+	struct function_ref ref;
+	if (api_unqualified(call, &ref) && existing(call, &ref))
+		api_reply_new(call, 200, json_pack("{s:s}", "RecursiveLoop", "Terminate"));
+}
+
+void api_get_function_scaling_config(struct api_call *call)
+{
+	struct function_ref ref;
+	if (existing(call, &ref))
+		reply_none(call);
+}
+
+void api_list_layers(struct api_call *call)
+{
+	reply_list(call, "Layers");
+}
+
+void api_list_layer_versions(struct api_call *call)
+{
+	reply_list(call, "LayerVersions");
+}
+
+void api_get_layer_version(struct api_call *call)
+{
+	reply_none(call);
+}
+
+void api_list_code_signing_configs(struct api_call *call)
+{
+	reply_list(call, "CodeSigningConfigs");
+}
+
+void api_get_code_signing_config(struct api_call *call)
+{
+	struct str arn = api_param(call, "CodeSigningConfigArn");
+	api_fail(call, ERR_NOT_FOUND, "The Lambda code signing configuration " STR_FMT " can not be found.", STR_ARG(arn));
+}
+
+void api_list_capacity_providers(struct api_call *call)
+{
+	reply_list(call, "CapacityProviders");
+}
+
+void api_get_capacity_provider(struct api_call *call)
+{
+	const struct settings *s = call->api->deps.settings;
+	struct str name = api_param(call, "CapacityProviderName");
+	api_fail(call, ERR_NOT_FOUND, "Capacity provider not found: arn:aws:lambda:%s:%s:capacity-provider:" STR_FMT, s->region,
+	         s->account, STR_ARG(name));
+}
+
+void api_list_durable_executions_by_function(struct api_call *call)
+{
+	struct function_ref ref;
+	if (existing(call, &ref))
+		reply_list(call, "DurableExecutions");
+}
