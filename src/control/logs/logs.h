@@ -68,7 +68,8 @@ void log_stream_output(struct log_stream *s, const void *data, size_t n);
  * In JSON format they are subject to the version's system log level. */
 struct runtime_found;
 void log_stream_init_start(struct log_stream *s, const struct function_version *version, const struct runtime_found *found);
-/* Init failed: status "timeout" or "error", type NULL or "Runtime.ExitError"... `phase` is "invoke" when `inside`. */
+/* Init failed: status "timeout" or "error", type NULL or "Runtime.ExitError"... Between START and REPORT
+ * its phase is "invoke", else "init". */
 void log_stream_init_report(struct log_stream *s, uint64_t duration_ns, const char *status, const char *error_type);
 /* START: from here on lines carry the request id, and the tail is collected if wanted. */
 void log_stream_start(struct log_stream *s, const char *request_id, const char *version, bool tail);

@@ -10,7 +10,7 @@
 #include "control/logs/logs.h"
 #include "core/base/arena.h"
 
-#define LOGS_PAGE_BYTES 1048576u  /* of messages, and LOGS_EVENT_OVERHEAD for each, as AWS counts */
+#define LOGS_PAGE_BYTES 1048576u  /* of messages, and 26 for each, as AWS counts */
 #define LOGS_PAGE_EVENTS 10000u
 #define LOGS_SCAN_BYTES (8u << 20)
 #define LOGS_TOKEN_SIZE 80

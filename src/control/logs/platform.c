@@ -1,0 +1,303 @@
+/* The platform's own lines, in Lambda's Text and JSON forms. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "control/logs/logs_priv.h"
+#include "core/base/clock.h"
+#include "core/base/codec.h"
+#include "core/json/write.h"
+#include "core/spec/runtime.h"
+
+#define LINE_MAX_BYTES 4096u
+#define MB (1024u * 1024u)
+
+enum level { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARN };
+
+static bool is_json(const struct log_stream *s)
+{
+	return s->version->log_format == LOG_FORMAT_JSON;
+}
+
+static enum level wanted_level(const struct log_stream *s)
+{
+	static const char *const names[] = {"DEBUG", "INFO", "WARN"};
+	for (unsigned i = 0; s->version->system_log_level && i < ARRAY_LEN(names); i++) {
+		if (strcmp(names[i], s->version->system_log_level) == 0)
+			return (enum level)i;
+	}
+	return LEVEL_INFO;
+}
+
+static double ms_of(uint64_t ns)
+{
+	return (double)(ns / 1000) / 1000.0;
+}
+
+static uint64_t ceil_ms(uint64_t ns)
+{
+	return (ns + NS_PER_MS - 1) / NS_PER_MS;
+}
+
+uint64_t log_report_billed_ms(const struct log_report *r)
+{
+	return ceil_ms(r->duration_ns + (r->has_init ? r->init_ns : 0));
+}
+
+static uint64_t max_memory_mb(const struct log_report *r)
+{
+	uint64_t mb = (r->max_memory_bytes + MB - 1) / MB;
+	return mb > r->memory_mb ? r->memory_mb : mb;
+}
+
+/* ---- JSON: {"time", "type", "record": {...}} ---- */
+
+struct line {
+	struct buf text;
+	struct json_writer w;
+};
+
+static void json_begin(struct line *line, const struct log_stream *s, const char *type)
+{
+	char time[32];
+	buf_init(&line->text, LINE_MAX_BYTES);
+	json_write_init(&line->w, &line->text);
+	json_write_object(&line->w);
+	clock_format(time, sizeof time, "%Y-%m-%dT%H:%M:%S.%LZ", logs_wall_ms(s->group->logs));
+	json_write_key_z(&line->w, "time", time);
+	json_write_key_z(&line->w, "type", type);
+	json_write_key(&line->w, "record");
+	json_write_object(&line->w);
+}
+
+static void json_end(struct line *line, struct log_stream *s, enum level level)
+{
+	json_write_close(&line->w);
+	json_write_close(&line->w);
+	if (json_write_done(&line->w) == 0 && buf_putc(&line->text, '\n') == 0 && level >= wanted_level(s))
+		log_stream_event(s, buf_str(&line->text));
+	buf_release(&line->text);
+}
+
+static void json_ms(struct line *line, const char *key, uint64_t ns)
+{
+	char text[40];
+	int n = snprintf(text, sizeof text, "%.3f", ms_of(ns));
+	json_write_key(&line->w, key);
+	json_write_raw(&line->w, (struct str){text, (size_t)n});
+}
+
+static void json_status(struct line *line, const char *status, const char *error_type)
+{
+	json_write_key_z(&line->w, "status", status ? status : "success");
+	if (error_type)
+		json_write_key_z(&line->w, "errorType", error_type);
+}
+
+/* ---- init ---- */
+
+/* "python3.11" is "python:3.11", "nodejs20.x" is "nodejs:20", "provided.al2023" is "provided:al2023". */
+static void runtime_version(char *dst, size_t size, const char *id)
+{
+	size_t n = strcspn(id, ".0123456789");
+	const char *rest = id + n + (id[n] == '.');
+	size_t m = strlen(rest);
+	if (m > 2 && strcmp(rest + m - 2, ".x") == 0)
+		m -= 2;
+	snprintf(dst, size, "%.*s:%.*s.v1", (int)n, id, (int)m, rest);
+}
+
+static void warn_nearest(struct log_stream *s, const struct function_version *version, const struct runtime_found *found)
+{
+	char text[512];
+	if (!found || !*found->interpreter || found->minor == version->runtime->minor)
+		return;
+	int n = snprintf(text, sizeof text, "WARNING: runtime %s is not installed here; this function runs on %s\n",
+	                 version->runtime->id, found->interpreter);
+	log_stream_event(s, (struct str){text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1});
+}
+
+void log_stream_init_start(struct log_stream *s, const struct function_version *version, const struct runtime_found *found)
+{
+	char name[64], hash[SHA256_HEX_SIZE], arn[256], text[512];
+	runtime_version(name, sizeof name, version->runtime->id);
+	sha256_hex(hash, name, strlen(name));
+	snprintf(arn, sizeof arn, "arn:aws:lambda:%s::runtime:%s", s->group->logs->region, hash);
+	if (is_json(s)) {
+		struct line line;
+		json_begin(&line, s, "platform.initStart");
+		json_write_key_z(&line.w, "initializationType", "on-demand");
+		json_write_key_z(&line.w, "phase", "init");
+		json_write_key_z(&line.w, "runtimeVersion", name);
+		json_write_key_z(&line.w, "runtimeVersionArn", arn);
+		json_write_key_z(&line.w, "functionName", version->name);
+		json_write_key_z(&line.w, "functionVersion", version->version);
+		json_end(&line, s, LEVEL_INFO);
+	} else {
+		int n = snprintf(text, sizeof text, "INIT_START Runtime Version: %s\tRuntime Version ARN: %s\n", name, arn);
+		log_stream_event(s, (struct str){text, (size_t)n});
+	}
+	warn_nearest(s, version, found);
+}
+
+void log_stream_init_report(struct log_stream *s, uint64_t duration_ns, const char *status, const char *error_type)
+{
+	const char *phase = s->active ? "invoke" : "init";
+	char text[512];
+	log_stream_end_line(s);
+	if (is_json(s)) {
+		struct line line;
+		json_begin(&line, s, "platform.initReport");
+		json_write_key_z(&line.w, "initializationType", "on-demand");
+		json_write_key_z(&line.w, "phase", phase);
+		json_status(&line, status, error_type);
+		json_write_key(&line.w, "metrics");
+		json_write_object(&line.w);
+		json_ms(&line, "durationMs", duration_ns);
+		json_write_close(&line.w);
+		json_end(&line, s, status ? LEVEL_WARN : LEVEL_DEBUG);
+		return;
+	}
+	int n = snprintf(text, sizeof text, "INIT_REPORT Init Duration: %.2f ms\tPhase: %s\tStatus: %s%s%.200s\n", ms_of(duration_ns),
+	                 phase, status ? status : "success", error_type ? "\tError Type: " : "", error_type ? error_type : "");
+	log_stream_event(s, (struct str){text, (size_t)n});
+}
+
+/* ---- invocation ---- */
+
+static void set_request(struct log_stream *s, const char *request_id)
+{
+	char digits[33];
+	size_t n = 0;
+	for (const char *p = request_id; *p && n < 32; p++) {
+		if (*p != '-')
+			digits[n++] = *p;
+	}
+	if (hex_decode(s->request, sizeof s->request, (struct str){digits, n}) < 0)
+		memset(s->request, 0, sizeof s->request);
+}
+
+void log_stream_start(struct log_stream *s, const char *request_id, const char *version, bool tail)
+{
+	log_stream_end_line(s);
+	set_request(s, request_id);
+	s->active = true;
+	s->wants_tail = tail;
+	buf_clear(&s->tail);
+	if (is_json(s)) {
+		struct line line;
+		json_begin(&line, s, "platform.start");
+		json_write_key_z(&line.w, "requestId", request_id);
+		json_write_key_z(&line.w, "functionArn", s->version->arn);
+		json_write_key_z(&line.w, "version", version);
+		json_end(&line, s, LEVEL_INFO);
+		return;
+	}
+	char text[512];
+	int n = snprintf(text, sizeof text, "START RequestId: %s Version: %s\n", request_id, version);
+	log_stream_event(s, (struct str){text, (size_t)n});
+}
+
+void log_stream_fault(struct log_stream *s, const char *request_id, const char *type, const char *message)
+{
+	log_stream_end_line(s);
+	if (strcmp(type, "Sandbox.Timedout") == 0) /* said by the REPORT alone */
+		return;
+	char text[1024];
+	if (is_json(s)) {
+		char time[32];
+		struct line line;
+		buf_init(&line.text, LINE_MAX_BYTES);
+		json_write_init(&line.w, &line.text);
+		json_write_object(&line.w);
+		clock_format(time, sizeof time, "%Y-%m-%dT%H:%M:%S.%LZ", logs_wall_ms(s->group->logs));
+		json_write_key_z(&line.w, "timestamp", time);
+		json_write_key_z(&line.w, "level", "ERROR");
+		json_write_key_z(&line.w, "requestId", request_id);
+		json_write_key_z(&line.w, "errorType", type);
+		json_write_key_z(&line.w, "errorMessage", message);
+		json_write_close(&line.w);
+		if (json_write_done(&line.w) == 0 && buf_putc(&line.text, '\n') == 0)
+			log_stream_event(s, buf_str(&line.text));
+		buf_release(&line.text);
+		return;
+	}
+	int n = snprintf(text, sizeof text, "%.700s\n%.200s\n", message, type);
+	log_stream_event(s, (struct str){text, (size_t)n});
+}
+
+static void json_done(struct log_stream *s, const struct log_report *r)
+{
+	struct line line;
+	json_begin(&line, s, "platform.runtimeDone");
+	json_write_key_z(&line.w, "requestId", r->request_id);
+	json_status(&line, r->status, r->error_type);
+	json_write_key(&line.w, "metrics");
+	json_write_object(&line.w);
+	json_ms(&line, "durationMs", r->duration_ns);
+	json_write_close(&line.w);
+	json_end(&line, s, r->status ? LEVEL_WARN : LEVEL_DEBUG);
+}
+
+static void json_report(struct log_stream *s, const struct log_report *r)
+{
+	struct line line;
+	json_begin(&line, s, "platform.report");
+	json_write_key_z(&line.w, "requestId", r->request_id);
+	json_write_key(&line.w, "metrics");
+	json_write_object(&line.w);
+	json_ms(&line, "durationMs", r->duration_ns);
+	json_write_key_int(&line.w, "billedDurationMs", (int64_t)log_report_billed_ms(r));
+	json_write_key_int(&line.w, "memorySizeMB", r->memory_mb);
+	json_write_key_int(&line.w, "maxMemoryUsedMB", (int64_t)max_memory_mb(r));
+	if (r->has_init)
+		json_ms(&line, "initDurationMs", r->init_ns);
+	json_write_close(&line.w);
+	if (r->trace_id) {
+		json_write_key(&line.w, "tracing");
+		json_write_object(&line.w);
+		json_write_key_z(&line.w, "spanId", r->segment_id ? r->segment_id : "");
+		json_write_key_z(&line.w, "type", "X-Amzn-Trace-Id");
+		json_write_key_z(&line.w, "value", r->trace_id);
+		json_write_close(&line.w);
+	}
+	json_status(&line, r->status, r->error_type);
+	json_end(&line, s, r->status ? LEVEL_WARN : LEVEL_INFO);
+}
+
+/* With a status the line ends with it, without a last tab, as AWS writes it. */
+static void text_report(struct log_stream *s, const struct log_report *r)
+{
+	struct buf b;
+	buf_init(&b, LINE_MAX_BYTES);
+	buf_printf(&b, "REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %" PRIu64 " ms\tMemory Size: %u MB\t"
+	           "Max Memory Used: %" PRIu64 " MB\t", r->request_id, ms_of(r->duration_ns), log_report_billed_ms(r),
+	           r->memory_mb, max_memory_mb(r));
+	if (r->has_init)
+		buf_printf(&b, "Init Duration: %.2f ms\t", ms_of(r->init_ns));
+	if (r->status)
+		buf_printf(&b, "Status: %s", r->status);
+	if (r->status && r->error_type)
+		buf_printf(&b, "\tError Type: %.200s", r->error_type);
+	buf_putc(&b, '\n');
+	if (r->trace_id)
+		buf_printf(&b, "XRAY TraceId: %.100s\tSegmentId: %.100s\tSampled: true\t\n", r->trace_id, r->segment_id ? r->segment_id : "");
+	log_stream_event(s, buf_str(&b));
+	buf_release(&b);
+}
+
+void log_stream_end(struct log_stream *s, const struct log_report *r)
+{
+	log_stream_end_line(s);
+	if (is_json(s)) {
+		json_done(s, r);
+		json_report(s, r);
+	} else {
+		char text[128];
+		int n = snprintf(text, sizeof text, "END RequestId: %.64s\n", r->request_id);
+		log_stream_event(s, (struct str){text, (size_t)n});
+		text_report(s, r);
+	}
+	s->active = false;
+	memset(s->request, 0, sizeof s->request);
+}
