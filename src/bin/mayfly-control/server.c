@@ -178,7 +178,8 @@ static int open_data(struct server *s, struct error *err)
 	s->logs_fd = open_folder(s->data_fd, "logs", err);
 	if (s->code_fd < 0 || s->logs_fd < 0)
 		return -1;
-	s->kv = kv_sqlite_open(s->loop, s->data_fd, NULL, err);
+	CLEANUP_CLOSE int store = open_folder(s->data_fd, "store", err);
+	s->kv = store < 0 ? NULL : kv_sqlite_open(s->loop, store, NULL, err);
 	s->blobs = s->kv ? blob_dir_open(s->loop, s->pool, s->data_fd, err) : NULL;
 	s->identities = s->blobs ? identities_new(s->settings->account, err) : NULL;
 	return s->identities ? identities_load(s->identities, s->data_fd, err) : -1;
