@@ -25,7 +25,7 @@ static int cut_term(struct str *rest, char *dst, size_t *n, struct error *err)
 	return 0;
 }
 
-int pattern_parse(struct pattern *p, struct str text, struct error *err)
+int logs_pattern_parse(struct pattern *p, struct str text, struct error *err)
 {
 	size_t used = 0;
 	*p = (struct pattern){0};
@@ -55,7 +55,7 @@ int pattern_parse(struct pattern *p, struct str text, struct error *err)
 }
 
 /* Beside required terms optional ones say nothing, as on AWS. */
-bool pattern_matches(const struct pattern *p, struct str message)
+bool logs_pattern_matches(const struct pattern *p, struct str message)
 {
 	bool may = p->any_must || !p->any_may;
 	for (unsigned i = 0; i < p->count; i++) {

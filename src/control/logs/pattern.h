@@ -22,7 +22,7 @@ struct pattern {
 };
 
 /* The empty pattern matches everything. JSON, space-delimited and regular expression patterns are ERR_UNSUPPORTED. */
-int pattern_parse(struct pattern *p, struct str text, struct error *err);
-bool pattern_matches(const struct pattern *p, struct str message);
+int logs_pattern_parse(struct pattern *p, struct str text, struct error *err);
+bool logs_pattern_matches(const struct pattern *p, struct str message);
 
 #endif

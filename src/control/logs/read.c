@@ -249,7 +249,7 @@ static bool wants_match(struct walk *w, const struct record *r, void *arg)
 {
 	const struct filter *f = arg;
 	return f->streams[r->stream] && (!f->has_request || memcmp(r->request, f->request, sizeof f->request) == 0) &&
-	       pattern_matches(&f->pattern, r->message);
+	       logs_pattern_matches(&f->pattern, r->message);
 }
 
 static bool stream_wanted(const struct logs_filter *q, struct str name)
@@ -344,7 +344,7 @@ int logs_filter_events(struct logs *l, const struct logs_filter *q, struct log_p
 	struct filter f = {.q = q};
 	struct walk w = {.range = q->range, .wants = wants_match, .arg = &f};
 	char kind;
-	if (pattern_parse(&f.pattern, q->pattern, err) < 0 || parse_request(&f, q->request_id, err) < 0 ||
+	if (logs_pattern_parse(&f.pattern, q->pattern, err) < 0 || parse_request(&f, q->request_id, err) < 0 ||
 	    (q->token.n && token_parse(q->token, "n", &kind, &w.at, err) < 0))
 		return -1;
 	if (view_open(&w.view, l, q->group, err) < 0)
