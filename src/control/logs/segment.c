@@ -115,14 +115,14 @@ int folder_encode(char dst[256], struct str group)
 int folder_decode(char *dst, size_t size, const char *folder)
 {
 	size_t n;
-	char again[256];
-	struct str src = str_from(folder);
-	if (src.n >= size || percent_decode(dst, &n, src, false) < 0)
+	char plain[256], again[256];
+	if (str_copy(plain, sizeof plain, str_from(folder)) < 0 || strlen(plain) >= size)
 		return -1;
-	for (size_t i = 0; i < n; i++) {
-		if (dst[i] == '+')
-			dst[i] = '/';
-	}
+	for (char *p = plain; *p; p++)
+		*p = *p == '+' ? '/' : *p;
+	if (percent_decode(dst, &n, str_from(plain), false) < 0)
+		return -1;
 	dst[n] = '\0';
-	return folder_encode(again, (struct str){dst, n}) == 0 && strcmp(again, folder) == 0 ? 0 : -1; /* ours at all? */
+	/* Is it one of ours at all? */
+	return folder_encode(again, (struct str){dst, n}) == 0 && strcmp(again, folder) == 0 ? 0 : -1;
 }
