@@ -65,16 +65,20 @@ def install(packages):
     run(["apt-get", "install", "-y", "-q", "--no-install-recommends"] + packages, env=env, timeout=900)
 
 
-def fetch_kernel(cache):
-    """Folder with boot/vmlinuz-* and lib/modules/*, taken from the package that Debian's meta package points to today, or
-    from the cache when apt knows nothing (no network, no lists)."""
+def kernel_in(cache):
+    """Folder with boot/vmlinuz-* and lib/modules/* from an earlier run, or None."""
     have = sorted(glob.glob(os.path.join(cache, "kernel-*", "boot", "vmlinuz-*")))
-    if have:
-        return os.path.dirname(os.path.dirname(have[-1]))
+    return os.path.dirname(os.path.dirname(have[-1])) if have else None
+
+
+def fetch_kernel(cache):
+    """The package that Debian's meta package points to today, unpacked and not installed. Returns its folder."""
+    if not find("apt-get") or not find("dpkg"):
+        raise Unavailable("Debian's cloud kernel comes by apt-get, which is not here")
     said = subprocess.run(["apt-cache", "depends", KERNEL_META], capture_output=True, text=True).stdout
     names = re.findall(r"Depends: (linux-image-\S+-cloud-amd64)\b", said)
     if not names:
-        raise Unavailable("apt knows no %s; try apt-get update" % KERNEL_META)
+        raise Unavailable("apt knows no %s; try apt-get update (amd64 only)" % KERNEL_META)
     download = os.path.join(cache, "download")
     os.makedirs(download, exist_ok=True)
     run(["apt-get", "download", "-q", names[0]], cwd=download, timeout=300)
