@@ -150,7 +150,7 @@ class Environment(unittest.TestCase):
         self.assertIn("platform.start", types)
         self.assertIn("platform.report", types)
         said = [l for l in lines if l.get("message") == "through logging"]
-        self.assertEqual([(l["level"], l["requestId"]) for l in said], [("WARN", got["ResponseMetadata"]["RequestId"])])
+        self.assertEqual([(l["level"], l["requestId"]) for l in said], [("WARNING", got["ResponseMetadata"]["RequestId"])])
 
     def test_shell_sees_the_same_place(self):
         name = self.server.deploy(shell_zip(r'''
@@ -174,8 +174,8 @@ done
         got, left = call(self.client, name, LogType="Tail")
         self.assertNotIn("FunctionError", got, left)
         self.assertLess(left, 3600, "the second init counts towards the function's time")
-        self.assertIn("INIT_REPORT Init Duration: ", tail(got))
-        self.assertIn("Status: timeout", tail(got))
+        events = self.server.client("logs").filter_log_events(logGroupName="/aws/lambda/" + name)["events"]
+        self.assertRegex("".join(e["message"] for e in events), r"INIT_REPORT Init Duration: [0-9.]+ ms\tPhase: init\tStatus: timeout")
 
 
 if __name__ == "__main__":

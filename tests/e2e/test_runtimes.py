@@ -7,7 +7,7 @@ import shutil
 import unittest
 
 from support import call, compiled, npm, package, tail
-from harness import Server, shell_zip
+from harness import Server
 
 PACKAGES = ("lodash@4.18.1", "uuid@14.0.3", "express@5.3.0", "@codegenie/serverless-express@4.17.1", "@middy/core@6.4.5",
             "@node-rs/crc32@1.10.8")
