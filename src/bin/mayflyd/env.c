@@ -271,6 +271,8 @@ static void attach_done(struct server *s, struct helper *h, struct helper_report
 		e->started = send_started(e, &report->err) == 0;
 	if (report->err.code && !e->ordered_dead)
 		fail(e, &report->err);
+	if (!report->err.code && e->start.network == NETWORK_OUTBOUND)
+		s->base.net_ready = true;
 	close_request(e);
 	close_channels(e);
 	if (e->state == ENV_DYING) {
@@ -373,7 +375,9 @@ static void attach_waiting(struct server *s)
 {
 	LIST_FOREACH(l, &s->envs.states[ENV_POOLED]) {
 		struct env *e = CONTAINER_OF(l, struct env, link);
-		if (e->requested && s->base.tmp.kind != TMP_UNDECIDED)
+		/* Network rules are not made while a predecessor's are being removed. */
+		bool wait = s->base.tmp.kind == TMP_UNDECIDED || (e->start.network == NETWORK_OUTBOUND && s->sweep_helper.busy);
+		if (e->requested && !wait)
 			attach(e);
 	}
 }

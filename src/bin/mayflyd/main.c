@@ -68,6 +68,7 @@ static int prepare(struct server *s, struct error *err)
 	unpacks_init(&s->unpacks);
 	if (control_start(s, err) < 0)
 		return -1;
+	startup_sweep(s);
 	startup_tmp(s);
 	return 0;
 }
@@ -78,7 +79,7 @@ static void finish(struct server *s)
 	envs_kill_all(s);
 	cgroup_sweep(&s->base.cgroup, END_WAIT_MS);
 	cgroup_close(&s->base.cgroup);
-	if (s->net_used)
+	if (s->base.net_ready)
 		net_sweep(s->base.id);
 }
 

@@ -36,8 +36,7 @@ struct server {
 	struct control control;
 	struct envs envs;
 	struct unpacks unpacks;
-	struct helper tmp_helper;
-	bool net_used;   /* an environment had outbound access */
+	struct helper tmp_helper, sweep_helper;
 	unsigned stops;  /* signals to end that came */
 	bool announced;  /* the ready line is out */
 	int exit_status;

@@ -23,6 +23,8 @@
 #include "isolation/sandbox/mnt.h"
 #include "isolation/sandbox/net.h"
 #include "isolation/sandbox/root.h"
+#include "isolation/unpack/tree.h"
+#include "isolation/unpack/unpack.h"
 
 #define FIXED_CONTROL_ID 699999u /* where there is no user of the name: just below the environments' users */
 #define BACKLOG 4096
@@ -222,6 +224,29 @@ int startup_isolation(struct server *s, struct error *err)
 	static const char *const options[] = {"mode=0700", "size=64k", NULL};
 	CLEANUP_CLOSE int run = mnt_new("tmpfs", options, 0, err);
 	return run < 0 ? -1 : mnt_attach(run, path, err);
+}
+
+static int sweep_work(struct server *s, struct helper *h, struct helper_report *report, struct error *err)
+{
+	CLEANUP_CLOSE int code = openat(s->data_fd, "code", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	net_sweep(s->base.id);
+	return code < 0 ? error_sys(err, "cannot open code/") : tree_remove_matching(code, UNPACK_STAGE_PREFIX, err);
+}
+
+static void sweep_done(struct server *s, struct helper *h, struct helper_report *report)
+{
+	if (report->err.code)
+		log_warn("unfinished packages are not removed: %s", report->err.msg);
+	unpack_pump(s);
+	envs_pump(s);
+}
+
+void startup_sweep(struct server *s)
+{
+	struct error err = {0};
+	s->sweep_helper = (struct helper){.work = sweep_work, .done = sweep_done};
+	if (helper_start(s, &s->sweep_helper, -1, &err) < 0)
+		log_warn("unfinished packages are not removed: %s", err.msg);
 }
 
 static int tmp_work(struct server *s, struct helper *h, struct helper_report *report, struct error *err)

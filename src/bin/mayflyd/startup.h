@@ -12,6 +12,8 @@ int startup_binaries(struct server *s, struct error *err); /* opens the other pr
 int startup_capacity(struct server *s, struct error *err);
 /* Own mount namespace, control groups (swept of a predecessor's), the sandboxes' root. */
 int startup_isolation(struct server *s, struct error *err);
+/* What a dead predecessor left and nobody waits for: network rules, unfinished packages. */
+void startup_sweep(struct server *s);
 /* The /tmp image, made while the first functions are being created; see tmp.h. */
 void startup_tmp(struct server *s);
 

@@ -111,8 +111,6 @@ static int unpack_work(struct server *s, struct helper *h, struct helper_report 
 	return result.code ? error_set(err, (enum error_code)result.code, "%s", result.msg) : 0;
 }
 
-static void pump(struct server *s);
-
 static void unpack_done(struct server *s, struct helper *h, struct helper_report *report)
 {
 	struct job *j = CONTAINER_OF(h, struct job, helper);
@@ -120,12 +118,12 @@ static void unpack_done(struct server *s, struct helper *h, struct helper_report
 	job_free(j);
 	s->unpacks.running--;
 	s->unpacks.count--;
-	pump(s);
+	unpack_pump(s);
 }
 
-static void pump(struct server *s)
+void unpack_pump(struct server *s)
 {
-	while (s->unpacks.running < RUNNING_MAX && !list_empty(&s->unpacks.waiting)) {
+	while (!s->sweep_helper.busy && s->unpacks.running < RUNNING_MAX && !list_empty(&s->unpacks.waiting)) {
 		struct error err = {0};
 		struct job *j = CONTAINER_OF(list_pop_front(&s->unpacks.waiting), struct job, link);
 		j->helper = (struct helper){.work = unpack_work, .done = unpack_done, .timeout_ms = TIMEOUT_MS};
@@ -171,7 +169,7 @@ int unpack_on_message(struct server *s, struct ipc_message *m, struct error *err
 		job_free(j);
 		s->unpacks.count--;
 	}
-	pump(s);
+	unpack_pump(s);
 	return 0;
 }
 

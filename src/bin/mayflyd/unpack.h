@@ -15,6 +15,8 @@ struct unpacks {
 void unpacks_init(struct unpacks *u);
 /* -1 when the message is against the rules. */
 int unpack_on_message(struct server *s, struct ipc_message *m, struct error *err);
+/* Starts what waits; nothing is unpacked while what a predecessor left is being swept. */
+void unpack_pump(struct server *s);
 /* Control is gone: nobody waits for the answers. */
 void unpack_orphan(struct server *s);
 

@@ -68,7 +68,7 @@ int sandbox_attach(const struct sandbox_base *base, const struct sandbox_attach 
 	CLEANUP_CLOSE int tmp = tmp_open(&base->tmp, a->slot, a->ephemeral_mb, base->uid_base + a->slot, err);
 	if (tmp < 0)
 		return error_wrap(err, "/tmp of the environment");
-	if (a->outbound && net_connect(base->id, a->slot, a->pid, err) < 0)
+	if (a->outbound && net_connect(base->id, a->slot, a->pid, base->net_ready, err) < 0)
 		return error_wrap(err, "outbound network");
 	if (open_code(a, &code, &opt, err) < 0)
 		return -1;

@@ -27,6 +27,7 @@ struct sandbox_base {
 	int root_ns;   /* mount namespace with the root of root.h */
 	int init_exe;  /* mayfly-init */
 	uid_t uid_base;
+	bool net_ready; /* net.h's table is there */
 	char id[16];   /* of the server: names its control groups, interfaces and nftables table */
 };
 
