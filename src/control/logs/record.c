@@ -7,11 +7,11 @@
 
 #include "control/logs/segment.h"
 #include "core/base/check.h"
-#include "core/base/hash.h"
 
 #define MAGIC 0x524c464du /* "MFLR" */
 #define WINDOW_BYTES (512u * 1024) /* more than RECORD_MAX */
 #define CHECK_SEED 0x6d6179666c79u
+#define CHECK_FACTOR 0x9fb21c651e98df25u
 
 struct wire {
 	uint32_t magic, total, check, kind;
@@ -24,10 +24,26 @@ _Static_assert(sizeof(struct wire) == 56, "no padding");
 /* What `check` covers begins after it. */
 #define CHECKED_FROM offsetof(struct wire, kind)
 
+/* Finds torn and foreign bytes; nobody forges log files. One multiplication for eight bytes: it runs for every line. */
+static uint64_t fold(uint64_t sum, const char *p, size_t n)
+{
+	uint64_t word;
+	for (; n >= sizeof word; p += sizeof word, n -= sizeof word) {
+		memcpy(&word, p, sizeof word);
+		sum = (sum ^ word) * CHECK_FACTOR;
+		sum ^= sum >> 29;
+	}
+	word = 0;
+	if (n)
+		memcpy(&word, p, n);
+	return (sum ^ word ^ (uint64_t)n << 56) * CHECK_FACTOR;
+}
+
 static uint32_t checksum(const struct wire *w, struct str message)
 {
-	struct str head = {(const char *)w + CHECKED_FROM, sizeof *w - CHECKED_FROM};
-	return (uint32_t)hash_bytes(hash_bytes(CHECK_SEED, head), message);
+	uint64_t sum = fold(CHECK_SEED, (const char *)w + CHECKED_FROM, sizeof *w - CHECKED_FROM);
+	sum = fold(sum ^ sum >> 32, message.p, message.n);
+	return (uint32_t)(sum >> 32);
 }
 
 size_t record_size(const struct record *r)

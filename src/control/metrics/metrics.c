@@ -54,6 +54,7 @@ struct metrics {
 	struct hash functions;
 	struct function_entry *entries[METRICS_FUNCTIONS + 1]; /* by index; 0: other */
 	unsigned function_count, function_cap;                 /* both count "other" */
+	unsigned width[METRIC_COUNT], height[METRIC_COUNT];    /* values of label 2, room for those of label 1 */
 	uint64_t *values[METRIC_COUNT];                        /* counters and gauges */
 	struct histogram *histograms[METRIC_COUNT];
 };
@@ -78,6 +79,8 @@ static int grow_metric(struct metrics *m, unsigned i, unsigned from)
 		memcpy(now, *slot, old * size);
 	free(*slot);
 	*slot = now;
+	m->width[i] = (unsigned)width;
+	m->height[i] = (unsigned)(n / width);
 	return 0;
 }
 
@@ -151,9 +154,8 @@ unsigned metrics_function(struct metrics *m, struct str name)
 
 static size_t index_of(const struct metrics *m, enum metric metric, unsigned label1, unsigned label2)
 {
-	unsigned width = label_count(m, rows[metric].label2, true);
-	ASSERT(label1 < label_count(m, rows[metric].label1, true) && label2 < width);
-	return (size_t)label1 * width + label2;
+	ASSERT(label1 < m->height[metric] && label2 < m->width[metric]);
+	return (size_t)label1 * m->width[metric] + label2;
 }
 
 void metrics_add(struct metrics *m, enum metric metric, unsigned label1, unsigned label2, uint64_t n)
