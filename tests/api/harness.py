@@ -50,7 +50,8 @@ class Server:
         self.options = options
         self.own_data = data is None
         self.data = data or tempfile.mkdtemp(prefix="mayfly-test-")
-        os.chmod(self.data, 0o755)
+        if self.own_data:
+            os.chmod(self.data, 0o755)
         self.process = None
         self.url = None
         self.errors = os.path.join(self.data + ".log")

@@ -1,4 +1,5 @@
 """Killed at any time, processes end, clients wait or are told, and the next server sweeps what is left, and serves."""
+import contextlib
 import glob
 import os
 import signal
@@ -135,7 +136,8 @@ class Crash(unittest.TestCase):
         wait_until(lambda: self.running() == 4, 20, "four invocations run")
         everyone = self.server.children()
         for pid in everyone:
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         for t in threads:
             t.join(20)
         self.server.stop(signal.SIGKILL)

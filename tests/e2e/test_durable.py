@@ -1,6 +1,7 @@
 """Killed again and again while functions are made, changed and deleted: nothing acknowledged is lost, nothing half-made
 stays."""
 import base64
+import contextlib
 import glob
 import os
 import signal
@@ -97,7 +98,8 @@ class NothingLost(unittest.TestCase):
     def test_everything_killed(self):
         def kill():
             for pid in self.server.children():
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self.server.stop(signal.SIGKILL)
             self.server.start()
         self.run_storm(kill, 3)

@@ -1,4 +1,5 @@
 """What a function sees: variables, context, user, folders; what lives from one invocation to the next; its log."""
+import errno
 import json
 import os
 import re
@@ -30,13 +31,19 @@ def handler(event, context):
                 "client": context.client_context and [context.client_context.custom, context.client_context.env,
                                                       context.client_context.client.app_title]}
     if do == "place":
-        tmp = os.statvfs("/tmp")
         return {"cwd": os.getcwd(), "ids": [os.getuid(), os.getgid(), os.geteuid()], "groups": os.getgroups(), "host": socket.gethostname(),
                 "refused": [refused(p) for p in ("/var/task/x", "/var/runtime/x", "/usr/x", "/etc/x", "/x")],
-                "tmp_mb": tmp.f_blocks * tmp.f_frsize >> 20, "files": sorted(os.listdir("/var/task")),
+                "files": sorted(os.listdir("/var/task")),
                 "pids": sorted(int(p) for p in os.listdir("/proc") if p.isdigit()), "argv": sys.argv[:1],
                 "interfaces": [name for _, name in socket.if_nameindex()],
                 "status": {l.split(":")[0]: l.split()[1] for l in open("/proc/self/status") if l.startswith(("CapEff", "CapBnd", "NoNewPrivs", "Seccomp:"))}}
+    if do == "fill":
+        with open("/tmp/big", "wb", buffering=0) as f:
+            for n in range(1000):
+                try:
+                    f.write(bytes(1 << 20))
+                except OSError as e:
+                    return [n, e.errno]
     if do == "keep":
         with open("/tmp/kept", "a+") as f:
             f.write("x"); f.seek(0)
@@ -109,7 +116,6 @@ class Environment(unittest.TestCase):
         self.assertNotEqual(p["host"], socket.gethostname())
         for code in p["refused"]:
             self.assertIn(code, (13, 30), p["refused"])
-        self.assertTrue(480 <= p["tmp_mb"] <= 520, p["tmp_mb"])
         self.assertLess(len(p["pids"]), 6)
         self.assertEqual(p["interfaces"], ["lo"])
         self.assertEqual({k: int(v, 16) for k, v in p["status"].items()}, {"CapEff": 0, "CapBnd": 0, "NoNewPrivs": 1, "Seccomp": 2})
@@ -121,6 +127,12 @@ class Environment(unittest.TestCase):
         self.assertEqual(third, [3, "xxx", first[2]])
         other = self.server.deploy({"app.py": PROBE})
         self.assertEqual(self.answer("keep", other)[:2], [1, "x"])
+
+    def test_tmp_is_full_at_its_size(self):
+        name = self.server.deploy({"app.py": PROBE}, Timeout=60, MemorySize=1769)
+        written, code = self.answer("fill", name)
+        self.assertTrue(508 <= written <= 516, written)
+        self.assertIn(code, (errno.ENOSPC, errno.EDQUOT))
 
     def test_cold_then_warm(self):
         name = self.server.deploy({"app.py": PROBE})

@@ -87,7 +87,7 @@ class Start(unittest.TestCase):
             shutil.copy(os.path.join(os.path.dirname(MAYFLY), name), place)
         done = run("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", os.path.join(place, "mayfly"), "server",
                    "--data", self.data, "--listen", "127.0.0.1:0", cwd="/")
-        self.assertEqual(done.returncode, 1, done)
+        self.assertGreater(done.returncode, 0, done)
         self.assertIn("root", done.stderr)
         self.assertEqual(os.listdir(self.data), [])
 
@@ -121,8 +121,10 @@ class Start(unittest.TestCase):
 
     def test_first_start_makes_the_key_and_later_ones_keep_it(self):
         path = os.path.join(self.data, "new", "folder")
-        server = Server(data=path)
+        server = Server(data=path, start=False)
+        server.errors = self.data + ".log"
         try:
+            server.start()
             key = server.credentials()
             self.assertEqual(os.stat(os.path.join(path, "credentials")).st_mode & 0o777, 0o600)
             self.assertEqual(server.stop(), 0)

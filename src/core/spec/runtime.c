@@ -99,11 +99,11 @@ static bool locate_nodejs(const struct runtime_row *row, struct runtime_found *f
 	return false;
 }
 
-static bool locate_set(const char *path, struct runtime_found *found)
+static int locate_set(const char *option, const char *path, struct runtime_found *found, struct error *err)
 {
 	snprintf(found->interpreter, sizeof found->interpreter, "%s", path);
 	found->minor = 0;
-	return access(path, X_OK) == 0;
+	return access(path, X_OK) == 0 ? 0 : error_set(err, ERR_UNSUPPORTED, "%s names %s, which is not there or cannot be run", option, path);
 }
 
 int runtime_locate(const struct runtime_row *row, const struct settings *settings, struct runtime_found *found,
@@ -114,12 +114,16 @@ int runtime_locate(const struct runtime_row *row, const struct settings *setting
 	case RUNTIME_PROVIDED:
 		break;
 	case RUNTIME_PYTHON:
-		if (*settings->python ? !locate_set(settings->python, &new) : !locate_python(row, &new))
+		if (*settings->python && locate_set("--python", settings->python, &new, err) < 0)
+			return -1;
+		if (!*settings->python && !locate_python(row, &new))
 			return error_set(err, ERR_UNSUPPORTED, "no Python 3 for %s was found in /usr/bin or /usr/local/bin; install one "
 			                 "(apt-get install python3) or name it with --python", row->id);
 		break;
 	case RUNTIME_NODEJS:
-		if (*settings->nodejs ? !locate_set(settings->nodejs, &new) : !locate_nodejs(row, &new))
+		if (*settings->nodejs && locate_set("--nodejs", settings->nodejs, &new, err) < 0)
+			return -1;
+		if (!*settings->nodejs && !locate_nodejs(row, &new))
 			return error_set(err, ERR_UNSUPPORTED, "no Node.js for %s was found in /usr/bin or /usr/local/bin; install one "
 			                 "(apt-get install nodejs) or name it with --nodejs", row->id);
 		break;
