@@ -267,13 +267,16 @@ TEST(everything_is_there_after_a_restart)
 	struct log_stream *a = logs_open_stream(x.logs, &x.version, NULL), *b = logs_open_stream(x.logs, &x.version, NULL);
 	char name[LOG_STREAM_NAME_MAX];
 	strcpy(name, log_stream_name(a));
-	write_numbers(a, b, 100);
+	write_numbers(a, b, 5000);
 	log_stream_close(a);
 	log_stream_close(b);
 	logs_free(x.logs);
 	fixture_open_logs(&x, 64u << 20);
 	CLEANUP_FREE char *before = read_head(&x, name);
-	CHECK(strncmp(before, "a 0\na 1\n", 8) == 0 && strstr(before, "a 99\n"));
+	CHECK(strncmp(before, "a 0\na 1\n", 8) == 0 && strstr(before, "a 4999\n"));
+	char path[200];
+	snprintf(path, sizeof path, "%s/+aws+lambda+thumb/0000000000000001.idx", x.path);
+	CHECK(access(path, F_OK) == 0);
 	struct log_stream *c = logs_open_stream(x.logs, &x.version, NULL);
 	fixture_print(c, "again\n");
 	CLEANUP_FREE char *after = read_head(&x, log_stream_name(c));
@@ -281,6 +284,13 @@ TEST(everything_is_there_after_a_restart)
 	CLEANUP_FREE char *still = read_head(&x, name);
 	CHECK_STR(still, before);
 	log_stream_close(c);
+	logs_free(x.logs);
+	int fd = open(path, O_WRONLY); /* a damaged summary is not believed */
+	CHECK(fd >= 0 && pwrite(fd, "x", 1, 60) == 1);
+	close(fd);
+	fixture_open_logs(&x, 64u << 20);
+	CLEANUP_FREE char *scanned = read_head(&x, name);
+	CHECK_STR(scanned, before);
 	fixture_release(&x);
 }
 

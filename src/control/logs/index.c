@@ -13,7 +13,7 @@
 #define MAGIC 0x31584449594c464dull /* "MFLYIDX1" */
 #define CHECK_SEED 0x696e646578u
 #define INDEX_FILE_MAX (256u << 20)
-#define WORTH_SAVING_BYTES (256u * 1024)
+#define WORTH_SAVING_BYTES (256u * 1024) /* less is scanned faster than a file is made */
 #define NAME_MAX_BYTES 1024u
 
 struct wire_head {
@@ -165,6 +165,8 @@ int index_load(struct index *x, int dir_fd, const char *folder, uint64_t seq, st
 
 int index_save(const struct index *x, int dir_fd, const char *folder, uint64_t seq, struct error *err)
 {
+	if (x->covered <= WORTH_SAVING_BYTES)
+		return 0;
 	struct buf out;
 	char path[SEGMENT_PATH_SIZE], temporary[SEGMENT_PATH_SIZE];
 	struct wire_head h = {.magic = MAGIC, .covered = x->covered, .first_ms = x->first_ms, .last_ms = x->last_ms,

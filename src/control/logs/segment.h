@@ -57,6 +57,7 @@ int index_number(const struct index *x, struct str name); /* -1: not here */
 /* Of segment `seq` in `folder` below dir_fd: from its .idx file, and the rest by scanning. Stops at a torn record:
  * x->covered is the end of the last good one. -1 only when the segment cannot be read. */
 int index_load(struct index *x, int dir_fd, const char *folder, uint64_t seq, struct error *err);
+/* Does nothing for a small segment. */
 int index_save(const struct index *x, int dir_fd, const char *folder, uint64_t seq, struct error *err);
 
 /* Reads records of one segment in either direction. */
