@@ -1,7 +1,7 @@
 /* Control's API with everything around it replaced: a package is not unpacked (its folder is made, and its first bytes must
  * be a zip's), and an invocation answers what was sent. For tests of the API alone; needs no rights.
  *
- *   stub_server DIR PORT [--option value ...]     prints "mayfly: ready on http://127.0.0.1:PORT" */
+ *   stub_server server --data DIR --listen 127.0.0.1:0 [--option value ...]      as `mayfly server`: MAYFLY_BIN may name it */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -174,12 +174,15 @@ int main(int argc, char **argv)
 	static struct settings settings;
 	char *none[] = {NULL};
 	static const int stop[] = {SIGTERM, SIGINT};
-	if (argc < 3 || settings_parse(&settings, argc - 3, argv + 3, none, &s.err) < 0) {
-		fprintf(stderr, "usage: stub_server DIR PORT [--option value ...]: %s\n", s.err.msg);
+	uint16_t port = 0;
+	char host[64];
+	if (argc < 2 || settings_parse(&settings, argc - 2, argv + 2, none, &s.err) < 0 ||
+	    settings_listen(&settings, host, &port, &s.err) < 0) {
+		fprintf(stderr, "usage: stub_server server [--option value ...]: %s\n", s.err.msg);
 		return 2;
 	}
-	s.port = (unsigned)atoi(argv[2]);
-	int dir = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	s.port = port;
+	int dir = open(settings.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	MUST(dir >= 0 && io_write_file(dir, IDENTITY_FILE, CREDENTIALS, strlen(CREDENTIALS), 0600, &s.err) == 0);
 	struct ev_loop *loop = ev_loop_new(&s.err);
 	struct ev_signals *signals = ev_signals_new(loop, stop, ARRAY_LEN(stop), on_signal, loop, &s.err);

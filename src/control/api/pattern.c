@@ -5,7 +5,7 @@
 
 #include "core/base/check.h"
 
-#define NODES_MAX 192
+#define NODES_MAX 512
 #define STEPS_MAX 200000
 #define MANY 0xffff
 

@@ -188,23 +188,16 @@ struct code *code_ref(struct code *c)
 	return c;
 }
 
-struct removal {
-	struct ev_job job;
-	struct code *code;
-};
-
 static void remove_files(struct ev_job *job)
 {
-	struct code *c = CONTAINER_OF(job, struct removal, job)->code;
+	struct code *c = CONTAINER_OF(job, struct code, removal);
 	remove_tree(c->registry->code_dirfd, c->hex); /* what stays is swept at the next start */
 	blob_delete(c->registry->deps.blobs, &c->id, NULL);
 }
 
 static void on_removed(struct ev_job *job)
 {
-	struct removal *removal = CONTAINER_OF(job, struct removal, job);
-	struct code *c = removal->code;
-	free(removal);
+	struct code *c = CONTAINER_OF(job, struct code, removal);
 	c->state = CODE_NEW;
 	if (c->refs == 0) {
 		hash_remove(&c->registry->codes, &c->by_hex);
@@ -221,11 +214,9 @@ void code_unref(struct code *c)
 	ASSERT(c->refs > 0);
 	if (--c->refs > 0 || c->state == CODE_DELETING || c->registry->closing)
 		return;
-	struct removal *removal = calloc(1, sizeof *removal);
-	ASSERT(removal);
-	*removal = (struct removal){.code = c, .job = {.work = remove_files, .done = on_removed}};
 	c->state = CODE_DELETING;
-	ev_pool_submit(c->registry->deps.pool, c->registry->deps.loop, &removal->job);
+	c->removal = (struct ev_job){.work = remove_files, .done = on_removed};
+	ev_pool_submit(c->registry->deps.pool, c->registry->deps.loop, &c->removal);
 }
 
 void code_free_all(struct registry *r)

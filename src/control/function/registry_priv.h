@@ -29,6 +29,7 @@ struct code {
 	struct blob_id id;
 	enum code_state state;
 	unsigned refs;
+	struct ev_job removal;
 	struct list waiting; /* struct package, until it is ready or deleted */
 };
 

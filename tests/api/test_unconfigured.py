@@ -1,0 +1,97 @@
+"""Operations that read what cannot be configured answer as for a function without any; all others say that they are missing."""
+import json
+
+import botocore.session
+
+from api_case import ARN, ApiCase, main
+
+NONE = "The resource you requested does not exist."
+
+
+class Reads(ApiCase):
+    def setUp(self):
+        self.name = self.create(Publish=True)
+
+    def test_empty_lists(self):
+        for call, key, arguments in (
+                ("list_event_source_mappings", "EventSourceMappings", {"FunctionName": self.name}),
+                ("list_function_url_configs", "FunctionUrlConfigs", {"FunctionName": self.name}),
+                ("list_function_event_invoke_configs", "FunctionEventInvokeConfigs", {"FunctionName": self.name}),
+                ("list_provisioned_concurrency_configs", "ProvisionedConcurrencyConfigs", {"FunctionName": self.name}),
+                ("list_layers", "Layers", {}), ("list_layer_versions", "LayerVersions", {"LayerName": "l"}),
+                ("list_code_signing_configs", "CodeSigningConfigs", {})):
+            with self.subTest(call):
+                answer = getattr(self.client, call)(**arguments)
+                self.assertEqual((answer["ResponseMetadata"]["HTTPStatusCode"], answer[key]), (200, []))
+
+    def test_defaults(self):
+        name = self.name
+        signing = self.client.get_function_code_signing_config(FunctionName=name)
+        self.assertEqual((signing["FunctionName"], signing.get("CodeSigningConfigArn", "")), (name, ""))
+        status, _, body = self.request("GET", "/2021-07-20/functions/%s/runtime-management-config" % name)
+        self.assertEqual((status, json.loads(body)), (200, {"UpdateRuntimeOn": "Auto", "FunctionArn": ARN + name}))
+        status, _, body = self.request("GET", "/2024-08-31/functions/%s/recursion-config" % name)
+        self.assertEqual((status, json.loads(body)), (200, {"RecursiveLoop": "Terminate"}))
+
+    def test_not_there(self):
+        name = self.name
+        self.fails(404, "ResourceNotFoundException", NONE, self.client.get_policy, FunctionName=name)
+        self.fails(404, "ResourceNotFoundException", NONE, self.client.get_function_url_config, FunctionName=name)
+        self.fails(404, "ResourceNotFoundException", "The function %s%s:$LATEST doesn't have an EventInvokeConfig" % (ARN, name),
+                   self.client.get_function_event_invoke_config, FunctionName=name)
+        self.fails(404, "ResourceNotFoundException", "The function %s%s:1 doesn't have an EventInvokeConfig" % (ARN, name),
+                   self.client.get_function_event_invoke_config, FunctionName=name, Qualifier="1")
+        self.fails(404, "ResourceNotFoundException", "The function doesn't exist.", self.client.list_function_event_invoke_configs,
+                   FunctionName="nope")
+        self.fails(404, "ResourceNotFoundException", "Function does not exist", self.client.list_function_url_configs, FunctionName="nope")
+        self.fails(404, "ResourceNotFoundException", "Function not found: " + ARN + "nope", self.client.get_policy, FunctionName="nope")
+
+    def test_function_url_qualifiers(self):
+        for bad in ("$LATEST", "1", "2"):
+            self.fails(400, "ValidationException", r"1 validation error detected: Value '%s' at 'qualifier' failed to satisfy constraint: Member "
+                       r"must satisfy regular expression pattern: ((?!^\d+$)^[0-9a-zA-Z-_]+$)" % bad, self.client.get_function_url_config,
+                       FunctionName=self.name, Qualifier=bad)
+
+    def test_provisioned(self):
+        get = self.client.get_provisioned_concurrency_config
+        self.fails(404, "ProvisionedConcurrencyConfigNotFoundException", "No Provisioned Concurrency Config found for this function", get,
+                   FunctionName=self.name, Qualifier="1")
+        self.fails(404, "ResourceNotFoundException", "Function not found: %s%s:10" % (ARN, self.name), get, FunctionName=self.name, Qualifier="10")
+        self.fails(404, "ResourceNotFoundException", "Cannot find alias arn: %s%s:noalias" % (ARN, self.name), get, FunctionName=self.name,
+                   Qualifier="noalias")
+        self.fails(400, "InvalidParameterValueException", "The function resource provided must be an alias or a published version.", get,
+                   FunctionName=self.name, Qualifier="$LATEST")
+
+    def test_layers(self):
+        self.fails(400, "ValidationException", "1 validation error detected: Value 'archdoesnotexist' at 'compatibleArchitecture' failed to "
+                   "satisfy constraint: Member must satisfy enum value set: [x86_64, arm64]", self.client.list_layers,
+                   CompatibleArchitecture="archdoesnotexist")
+
+
+class Missing(ApiCase):
+    # Those that answer: all others must be 501.
+    def test_every_operation_of_the_model_has_an_answer(self):
+        """Every operation of the SDK's own model: none is unknown, and what is missing says so by name."""
+        model = botocore.session.get_session().get_service_model("lambda")
+        missing = []
+        for operation in model.operation_names:
+            http = model.operation_model(operation).http
+            path = http["requestUri"]
+            for shape in ("{FunctionName}", "{Name}", "{UUID}", "{LayerName}", "{VersionNumber}", "{StatementId}", "{Resource}",
+                          "{CodeSigningConfigArn}", "{CapacityProviderName}", "{CallbackId}", "{DurableExecutionArn}"):
+                path = path.replace(shape, "1")
+            self.assertNotIn("{", path)
+            status, headers, body = self.request(http["method"], path, b"" if http["method"] == "GET" else b"{}")
+            with self.subTest(operation):
+                self.assertNotEqual(headers.get("x-amzn-errortype"), "UnknownOperationException")
+                self.assertNotEqual(status, 500)
+                if status == 501:
+                    missing.append(operation)
+                    self.assertEqual((headers["x-amzn-errortype"], json.loads(body)["Message"]),
+                                     ("NotImplementedException", "The operation %s is not implemented by this server." % operation))
+        self.assertIn("PublishLayerVersion", missing)
+        self.assertNotIn("CreateFunction", missing)
+
+
+if __name__ == "__main__":
+    main()
