@@ -14,7 +14,6 @@ PYTHON = /usr/bin/python3
 
 BIN = $(DESTDIR)$(PREFIX)/bin
 LIBEXEC = $(DESTDIR)$(PREFIX)/libexec/mayfly
-LIB = $(DESTDIR)$(PREFIX)/lib/mayfly
 SHARE = $(DESTDIR)$(PREFIX)/share
 UNIT = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
@@ -85,14 +84,14 @@ bench: ## what the README claims, measured on this machine
 	bench/run.py
 
 test-vm: all ## cgroup v2 limits in a software-emulated guest
-	tests/vm/run
+	tests/vm/run --build $(BUILD)
 
 install: all ## to PREFIX (/usr/local): programs, runtimes, completions, systemd unit
-	install -d $(BIN) $(LIBEXEC) $(LIB) $(UNIT) $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions \
+	install -d $(BIN) $(LIBEXEC) $(SHARE)/mayfly $(UNIT) $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions \
 		$(SHARE)/fish/vendor_completions.d
 	install -m 755 $(BUILD)/mayfly $(BIN)/mayfly
 	install -m 755 $(PROGRAMS:%=$(BUILD)/%) $(LIBEXEC)
-	rm -rf $(LIB)/runtimes && cp -Rp runtimes $(LIB)/runtimes && chmod -R u=rwX,go=rX $(LIB)/runtimes
+	rm -rf $(SHARE)/mayfly/runtimes && cp -Rp runtimes $(SHARE)/mayfly/runtimes && chmod -R u=rwX,go=rX $(SHARE)/mayfly/runtimes
 	sed 's|@PREFIX@|$(PREFIX)|g' packaging/mayfly.service >$(UNIT)/mayfly.service && chmod 644 $(UNIT)/mayfly.service
 	$(BUILD)/mayfly completion bash >$(SHARE)/bash-completion/completions/mayfly
 	$(BUILD)/mayfly completion zsh >$(SHARE)/zsh/site-functions/_mayfly
@@ -101,7 +100,7 @@ install: all ## to PREFIX (/usr/local): programs, runtimes, completions, systemd
 uninstall: ## remove what install put there; the data folder stays
 	rm -f $(BIN)/mayfly $(UNIT)/mayfly.service $(SHARE)/bash-completion/completions/mayfly \
 		$(SHARE)/zsh/site-functions/_mayfly $(SHARE)/fish/vendor_completions.d/mayfly.fish
-	rm -rf $(LIBEXEC) $(LIB)
+	rm -rf $(LIBEXEC) $(SHARE)/mayfly
 
 clean: ## remove the build folders
 	rm -rf $(BUILD) build-asan build-tsan build-fuzz build-coverage build-clang

@@ -24,7 +24,7 @@ SHOWN_LINES = 80
 @dataclass
 class Suite:
     name: str
-    kind: str                  # script | meson | python: how to run it and how to count its cases
+    kind: str                  # script | counted | meson | python: how to run it and how to count its cases
     where: str                 # command, meson suite, or folder of test_*.py
     limit_seconds: int = 120
     alone: bool = False        # nothing else runs meanwhile (it measures, fills the machine, or takes fixed ports)
@@ -39,10 +39,13 @@ SUITES = [
     Suite("powerloss", "meson", "powerloss", help="the store, killed and cut off from power at any sync"),
     Suite("fuzz", "meson", "fuzz", help="every parser over its corpus"),
     Suite("sim", "meson", "sim", 300, help="scheduler and states under a fake clock with seeded faults"),
+    Suite("powerloss", "meson", "powerloss", 180, help="nothing acknowledged is lost when the power goes"),
     Suite("runtimes", "python", "tests/runtimes", 300, help="the bootstraps against a strict mock of the Runtime API"),
     Suite("cli", "python", "tests/cli", 300, help="the command line against a small server of its own"),
     Suite("api", "python", "tests/api", 420, alone=True, help="AWS SDK and CLI against the server"),
     Suite("sandbox", "python", "tests/sandbox", 300, alone=True, help="escapes and limits"),
+    Suite("vm", "counted", "tests/vm/run --build {build} --optional --no-rebuild", 420, alone=True,
+          help="cgroup v2 in an emulated guest, where one can be made"),
     Suite("e2e", "python", "tests/e2e", 420, alone=True, help="README's commands, kill -9, the JavaScript SDK"),
 ]
 
@@ -60,6 +63,13 @@ class Result:
 
 def count_script(result, status, text, options):
     result.passed, result.failed = (1, 0) if status == 0 else (0, 1)
+
+
+def count_counted(result, status, text, options):
+    """A program that ends with our own closing line."""
+    said = re.findall(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", text, re.M)
+    if said:
+        result.passed, result.failed, result.skipped = (int(n or 0) for n in said[-1])
 
 
 def count_meson(result, status, text, options):
@@ -86,15 +96,15 @@ def count_meson(result, status, text, options):
 def count_python(result, status, text, options):
     ran = re.findall(r"^Ran (\d+) tests? in", text, re.M)
     end = re.findall(r"^(?:OK|FAILED)(?: \(([^)]*)\))?$", text, re.M)
-    numbers = dict(re.findall(r"([a-z ]+)=(\d+)", end[-1])) if end and end[-1] else {}
-    bad = sum(int(n) for key, n in numbers.items() if key.strip() in ("failures", "errors", "unexpected successes"))
+    numbers = dict(part.split("=") for part in end[-1].split(", ")) if end and end[-1] else {}
+    bad = sum(int(numbers.get(key, 0)) for key in ("failures", "errors", "unexpected successes"))
     result.skipped = int(numbers.get("skipped", 0))
     result.failed = bad
     result.passed = max(int(ran[-1]) if ran else 0, bad + result.skipped) - bad - result.skipped
 
 
 def command_script(suite, options):
-    return [sys.executable] + suite.where.split()
+    return [sys.executable] + suite.where.format(build=options.build).split()
 
 
 def command_meson(suite, options):
@@ -108,6 +118,7 @@ def command_python(suite, options):
 
 KINDS = {
     "script": (command_script, count_script),
+    "counted": (command_script, count_counted),
     "meson": (command_meson, count_meson),
     "python": (command_python, count_python),
 }
@@ -185,10 +196,11 @@ def run_all(suites, options):
 
 def build_tests(options):
     """Meson builds test programs only when asked: all of them at once, so that suites need not wait for each other."""
-    listed = subprocess.run(["meson", "introspect", "--tests", options.build], capture_output=True, check=True, text=True)
-    targets = sorted({os.path.relpath(t["cmd"][0], options.build) for t in json.loads(listed.stdout)
-                      if t["cmd"][0].startswith(options.build + "/")})
-    return subprocess.run(["ninja", "-C", options.build, "--quiet", "-j", str(options.jobs)] + targets).returncode
+    listed = subprocess.run(["meson", "introspect", "--targets", options.build], capture_output=True, check=True, text=True)
+    tests = os.path.join(ROOT, "tests") + os.sep
+    targets = sorted({os.path.relpath(name, options.build) for target in json.loads(listed.stdout)
+                      if target["defined_in"].startswith(tests) for name in target["filename"]})
+    return subprocess.run(["ninja", "-C", options.build, "--quiet"] + targets).returncode
 
 
 def parse(argv):
@@ -213,11 +225,12 @@ def main():
         return 0
     suites = [s for s in SUITES if not options.parts or s.name in options.parts]
     os.makedirs(os.path.join(options.build, "test-logs"), exist_ok=True)
-    if any(s.kind == "meson" for s in suites) and build_tests(options) != 0:
+    if any(s.kind != "script" for s in suites) and build_tests(options) != 0:
         print("the test programs do not compile\n0 passed, 1 failed")
         return 1
     options.python = python_with_sdk()
-    options.env = dict(os.environ, MAYFLY_BUILD=options.build, PYTHONDONTWRITEBYTECODE="1", AWS_EC2_METADATA_DISABLED="true")
+    options.env = dict(os.environ, MAYFLY_BUILD=options.build, BUILD=options.build,
+                       MAYFLY_BIN=os.path.join(options.build, "mayfly"), PYTHONDONTWRITEBYTECODE="1", AWS_EC2_METADATA_DISABLED="true")
     start = time.monotonic()
     results = run_all(suites, options)
     total = [sum(getattr(r, what) for r in results) for what in ("passed", "failed", "skipped")]

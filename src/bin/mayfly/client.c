@@ -253,7 +253,7 @@ static int refused(struct cli *cli, const struct client_answer *answer)
 	if (!text)
 		return cli_fail(cli, "the server at %s answered with status %ld%s%s", p->endpoint, answer->status, type ? " " : "",
 		                type ? type : "");
-	return cli_fail(cli, "%s%s%s", text, type ? "\n" : "", type ? type : "");
+	return cli_fail(cli, "%s%s%s%s", text, type ? " (" : "", type ? type : "", type ? ")" : "");
 }
 
 static void cut_error_type(struct client_answer *answer)

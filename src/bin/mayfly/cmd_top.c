@@ -129,9 +129,10 @@ static int fill(struct cli *cli, struct view *v, struct view *before)
 static void print_head(struct cli *cli, const struct view *v)
 {
 	char memory[TERM_TEXT], most[TERM_TEXT], since[TERM_TEXT];
-	printf("%s%s%s, started %s\n", term_out(cli, TERM_BOLD), client_profile(cli)->endpoint, term_out(cli, TERM_PLAIN),
-	       term_ago(since, (double)clock_wall_ms() / 1000 - v->started_s));
-	printf("invocations: %.0f running or waiting, %.0f of them waiting\nenvironments:", v->running, v->waiting);
+	printf("%s%s%s", term_out(cli, TERM_BOLD), client_profile(cli)->endpoint, term_out(cli, TERM_PLAIN));
+	if (v->started_s > 0)
+		printf(", started %s", term_ago(since, (double)clock_wall_ms() / 1000 - v->started_s));
+	printf("\ninvocations: %.0f running or waiting, %.0f of them waiting\nenvironments:", v->running, v->waiting);
 	for (size_t i = 0; i < v->state_count; i++)
 		printf(" %.0f %s%s", v->states[i].value, v->states[i].name, i + 1 < v->state_count ? "," : "");
 	printf("; %s of %s memory promised\n\n", term_bytes(memory, v->memory), term_bytes(most, v->memory_max));

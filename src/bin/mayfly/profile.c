@@ -224,6 +224,6 @@ int profile_need_key(const struct profile *p, struct error *err)
 	if (p->data_unreadable)
 		return error_set(err, ERR_ACCESS_DENIED, "no access key: %s/credentials belongs to root; as root run mayfly env, or set "
 		                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a folder with --data", PROFILE_DEFAULT_DATA);
-	return error_set(err, ERR_ACCESS_DENIED, "no access key: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (eval \"$(mayfly env "
-	                 "--data DIR)\" does), or name the server's data folder with --data DIR");
+	return error_set(err, ERR_ACCESS_DENIED, "no access key: name the server's data folder with --data DIR, or set AWS_ACCESS_KEY_ID "
+	                 "and AWS_SECRET_ACCESS_KEY; mayfly server makes a key when it first starts");
 }

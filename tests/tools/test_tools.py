@@ -1,0 +1,153 @@
+"""The checkers of the house find what they are for, and the reference pages are those of the tables."""
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
+
+
+def write(root, path, text):
+    whole = os.path.join(root, path)
+    os.makedirs(os.path.dirname(whole), exist_ok=True)
+    with open(whole, "w", encoding="utf-8") as f:
+        f.write(text)
+
+
+def run(tool, *arguments):
+    return subprocess.run([sys.executable, os.path.join(ROOT, "tools", tool), *arguments], capture_output=True, text=True)
+
+
+class Layers(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.root = self.folder.name
+        write(self.root, "src/LAYERS", "core/base:\ncore/ev: core/base   # a remark\nbin/x: core/\nheader sys/epoll.h: core/ev\n"
+              "header openssl: core/base\n")
+        write(self.root, "src/core/base/str.h", "#include <stddef.h>\n#include <openssl/evp.h>\n")
+        write(self.root, "src/core/ev/ev.c", '#include "core/base/str.h"\n#include <sys/epoll.h>\n#include "made_by_the_build.h"\n')
+        write(self.root, "src/core/ev/ev.h", "")
+        write(self.root, "src/bin/x/main.c", '#include "core/ev/ev.h"\n#include "core/base/str.h"\n')
+
+    def check(self):
+        done = run("layers.py", self.root)
+        return done.returncode, done.stdout
+
+    def test_good(self):
+        self.assertEqual(self.check(), (0, "4 files, 0 breaches of src/LAYERS\n"))
+
+    def refused(self, path, text, said):
+        write(self.root, path, text)
+        status, out = self.check()
+        self.assertEqual(status, 1, out)
+        self.assertIn(said, out)
+        self.assertIn("1 breaches", out)
+
+    def test_upwards(self):
+        self.refused("src/core/base/str.h", '\n#include "core/ev/ev.h"\n', 'str.h:2: "core/ev/ev.h" must not be included')
+
+    def test_system_header(self):
+        self.refused("src/core/base/str.h", "# include <sys/epoll.h>\n", "<sys/epoll.h> belongs to core/ev")
+
+    def test_family_of_headers(self):
+        self.refused("src/core/ev/ev.h", "#include <openssl/sha.h>\n", "<openssl/sha.h> belongs to core/base")
+
+    def test_folder_without_row(self):
+        self.refused("src/core/new/new.c", "", "folder core/new has no row")
+
+    def test_row_without_folder(self):
+        write(self.root, "src/LAYERS", "core/base:\ncore/ev: core/base\nbin/x: core/\ncore/gone:\n")
+        status, out = self.check()
+        self.assertEqual(status, 1)
+        self.assertIn("there is no folder core/gone", out)
+
+    def test_no_such_header(self):
+        self.refused("src/core/ev/ev.c", '#include "core/base/gone.h"\n', "is not below src/")
+
+
+class Sizes(unittest.TestCase):
+    def check(self, name, text):
+        with tempfile.TemporaryDirectory() as root:
+            write(root, name, text)
+            done = run("size.py", root)
+            return done.returncode, done.stdout
+
+    @staticmethod
+    def c_function(lines):
+        return "static int large(int a,\n                 int b)\n{\n" + "\tb++;\n" * (lines - 2) + "}\n"
+
+    def test_small(self):
+        self.assertEqual(self.check("src/a.c", self.c_function(60)), (0, "1 files, 0 too large, 0 to be asked about\n"))
+
+    def test_function_to_ask_about(self):
+        status, out = self.check("src/a.c", self.c_function(61))
+        self.assertEqual(status, 0)
+        self.assertIn("src/a.c:3: large() has 61 lines", out)
+
+    def test_function_too_long(self):
+        status, out = self.check("src/a.c", self.c_function(101))
+        self.assertEqual(status, 1)
+        self.assertIn("large() has 101 lines", out)
+
+    def test_python_function_too_long(self):
+        status, out = self.check("a.py", "def large():\n" + "    pass\n" * 100)
+        self.assertEqual(status, 1)
+        self.assertIn("large() has 101 lines", out)
+
+    def test_file_limits(self):
+        self.assertEqual(self.check("a.c", "int x;\n" * 600)[1].count("the file has"), 0)
+        self.assertEqual(self.check("a.c", "int x;\n" * 1000)[0], 0)
+        self.assertIn("the file has 1000 lines", self.check("a.c", "int x;\n" * 1000)[1])
+        self.assertEqual(self.check("a.c", "int x;\n" * 1001)[0], 1)
+
+    def test_tables_do_not_count(self):
+        table = "static const int numbers[] = {\n" + "\t1,\n" * 2000 + "};\n"
+        self.assertEqual(self.check("a.c", table)[0], 0)
+        self.assertEqual(self.check("a.c", table.replace("const ", ""))[0], 1)
+        self.assertEqual(self.check("a.def", "X(a)\n" * 2000)[0], 0)
+
+
+class Reference(unittest.TestCase):
+    def test_pages_are_fresh(self):
+        done = subprocess.run([os.path.join(ROOT, "tools", "gen-reference"), "--build", BUILD, "--check"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_a_stale_page_is_found(self):
+        with tempfile.TemporaryDirectory() as root:
+            os.makedirs(os.path.join(root, "tools"))
+            tool = os.path.join(root, "tools", "gen-reference")
+            os.symlink(os.path.join(ROOT, "tools", "gen-reference"), tool)
+            first = subprocess.run([tool, "--build", BUILD, "--check"], capture_output=True, text=True)
+            made = subprocess.run([tool, "--build", BUILD], capture_output=True, text=True)
+            again = subprocess.run([tool, "--build", BUILD, "--check"], capture_output=True, text=True)
+            self.assertEqual((first.returncode, made.returncode, again.returncode), (1, 0, 0), first.stderr + made.stderr)
+            self.assertIn("docs/reference/cli.md is stale", first.stderr)
+
+
+class Runner(unittest.TestCase):
+    """The counting of tools/test.py: what it does not see would never fail."""
+
+    def setUp(self):
+        sys.path.insert(0, os.path.join(ROOT, "tools"))
+        import test as runner
+        self.runner = runner
+        sys.path.pop(0)
+
+    def count(self, text, status=1):
+        result = self.runner.Result(None)
+        self.runner.count_python(result, status, text, None)
+        return result.passed, result.failed, result.skipped
+
+    def test_unittest(self):
+        self.assertEqual(self.count("Ran 7 tests in 0.1s\n\nOK\n", 0), (7, 0, 0))
+        self.assertEqual(self.count("Ran 1 test in 0.1s\n\nOK (skipped=1)\n", 0), (0, 0, 1))
+        self.assertEqual(self.count("Ran 9 tests in 0.1s\n\nFAILED (failures=1, errors=2, skipped=3)\n"), (3, 3, 3))
+        self.assertEqual(self.count("Ran 0 tests in 0.0s\n\nFAILED (errors=1)\n"), (0, 1, 0))
+        self.assertEqual(self.count("Traceback\n"), (0, 0, 0))
+
+
+if __name__ == "__main__":
+    unittest.main()
