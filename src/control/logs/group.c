@@ -53,8 +53,9 @@ static int open_file(struct log_group *g)
 		g->fd = openat(g->logs->config.dir_fd, path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (g->fd < 0)
 			return -1;
-		/* A torn end of an earlier life goes. */
-		if (ftruncate(g->fd, (off_t)g->written) < 0) {
+		/* A torn end of an earlier life goes. Not by truncating always: ext4 then writes a new file out when it is closed. */
+		struct stat st;
+		if (fstat(g->fd, &st) < 0 || (st.st_size != (off_t)g->written && ftruncate(g->fd, (off_t)g->written) < 0)) {
 			close(g->fd);
 			g->fd = -1;
 			return -1;

@@ -26,7 +26,7 @@
  * that the caller has reported dead meanwhile: STOP and FREEZE are skipped, an ASSIGN's invocation has failed.
  * sched_wake_ns says when sched_tick is due next; earlier or later calls do no harm. `now_ns` never goes back.
  * Environment ids are the scheduler's, never 0, never used again; events for one that is not alive assert, as do events
- * that its state does not allow. Each event costs O(log n) at most; a warm invocation allocates nothing.
+ * that its state does not allow. Events cost O(log n) at most (a reservation set to 0: all versions); a warm one allocates nothing.
  * Everything on one loop's thread. */
 #ifndef MAYFLY_SCHED_SCHED_H
 #define MAYFLY_SCHED_SCHED_H
