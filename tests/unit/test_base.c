@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <fcntl.h>
 
@@ -163,6 +164,24 @@ TEST(uuid_is_version_4)
 	CHECK(strlen(a) == 36 && a[14] == '4' && strchr("89ab", a[19]) && strcmp(a, b) != 0);
 }
 
+TEST(rand_differs_in_a_child)
+{
+	uint64_t mine, theirs = 0;
+	int p[2];
+	rand_u64(); /* the pool is filled */
+	CHECK(pipe(p) == 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		uint64_t v = rand_u64();
+		_exit(write(p[1], &v, sizeof v) != sizeof v);
+	}
+	mine = rand_u64();
+	CHECK(read(p[0], &theirs, sizeof theirs) == sizeof theirs && waitpid(pid, NULL, 0) == pid);
+	CHECK(mine != theirs);
+	close(p[0]);
+	close(p[1]);
+}
+
 TEST(clock_formats_milliseconds)
 {
 	char s[40];
@@ -186,5 +205,5 @@ TEST(io_files)
 }
 
 TESTS(T(error_wraps_and_maps), T(str_pieces), T(str_numbers_are_strict), T(arena_is_capped), T(buf_never_passes_its_maximum),
-      T(list_foreach_may_remove), T(hash_holds_many), T(codec_round_trips), T(uuid_is_version_4),
+      T(list_foreach_may_remove), T(hash_holds_many), T(codec_round_trips), T(uuid_is_version_4), T(rand_differs_in_a_child),
       T(clock_formats_milliseconds), T(io_files))

@@ -309,9 +309,13 @@ static void set_trace(struct invocation *inv)
 		str_copy(inv->trace_id, sizeof inv->trace_id, inv->trace_header);
 		return;
 	}
+	struct {
+		uint64_t root, parent;
+		uint32_t root_head;
+	} r;
+	rand_bytes(&r, sizeof r);
 	snprintf(inv->trace_id, sizeof inv->trace_id, "Root=1-%08llx-%08x%016llx;Parent=%016llx;Sampled=0",
-	         (unsigned long long)(clock_wall_ms() / 1000), (unsigned)rand_u64(), (unsigned long long)rand_u64(),
-	         (unsigned long long)rand_u64());
+	         (unsigned long long)(clock_wall_ms() / 1000), r.root_head, (unsigned long long)r.root, (unsigned long long)r.parent);
 }
 
 void invoke_submit(struct invoke *in, struct invocation *inv)

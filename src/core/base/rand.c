@@ -1,17 +1,30 @@
 #include "core/base/rand.h"
 
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include "core/base/check.h"
 #include "core/base/codec.h"
 
-static _Thread_local struct {
-	unsigned char bytes[512];
+/* One page a thread, for as long as the process lives. The kernel gives a forked child (also one that libc does not know
+ * of) a page of zeros: `left` is then 0, and nothing of the parent's bytes is used twice. */
+struct pool {
 	size_t left;
-	pid_t pid; /* whose bytes these are: a forked child must not reuse its parent's */
-} pool;
+	unsigned char bytes[512];
+};
+
+static _Thread_local struct pool *pool;
+
+static struct pool *pool_get(void)
+{
+	if (pool)
+		return pool;
+	void *page = mmap(NULL, sizeof *pool, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT(page != MAP_FAILED && madvise(page, sizeof *pool, MADV_WIPEONFORK) == 0);
+	return pool = page;
+}
 
 static void fill(void *dst, size_t n)
 {
@@ -24,19 +37,19 @@ static void fill(void *dst, size_t n)
 
 void rand_bytes(void *dst, size_t n)
 {
-	if (n > sizeof pool.bytes / 4) {
+	struct pool *p = pool_get();
+	if (n > sizeof p->bytes / 4) {
 		fill(dst, n);
 		return;
 	}
-	if (pool.left < n || pool.pid != getpid()) {
-		fill(pool.bytes, sizeof pool.bytes);
-		pool.left = sizeof pool.bytes;
-		pool.pid = getpid();
+	if (p->left < n) {
+		fill(p->bytes, sizeof p->bytes);
+		p->left = sizeof p->bytes;
 	}
-	unsigned char *at = pool.bytes + sizeof pool.bytes - pool.left;
+	unsigned char *at = p->bytes + sizeof p->bytes - p->left;
 	memcpy(dst, at, n);
 	explicit_bzero(at, n);
-	pool.left -= n;
+	p->left -= n;
 }
 
 uint64_t rand_u64(void)

@@ -87,6 +87,9 @@ static void on_listener(struct ev_io *io, unsigned events)
 		socklen_t size = sizeof peer;
 		int fd = accept4(io->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
+			/* It was not inherited by who connected before the listener came to us. */
+			int one = 1;
+			setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 			if (http_conn_new(server, fd, STR_NULL, &peer, NULL) < 0)
 				close(fd);
 			continue;
