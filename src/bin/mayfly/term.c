@@ -163,7 +163,9 @@ void term_table_release(struct term_table *t)
 void term_put_safe(FILE *out, const char *text, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)text[i];
-		fputc((c < 32 && c != '\t') || c == 127 ? '?' : c, out);
+		unsigned char c = (unsigned char)text[i], next = i + 1 < n ? (unsigned char)text[i + 1] : 0;
+		bool c1 = c == 0xc2 && next >= 0x80 && next < 0xa0; /* control characters that UTF-8 writes as two bytes */
+		fputc((c < 32 && c != '\t') || c == 127 || c1 ? '?' : c, out);
+		i += c1;
 	}
 }

@@ -1,0 +1,207 @@
+"""deploy, invoke, list, info, publish, rollback, delete."""
+import base64
+import io
+import json
+import os
+import stat
+import unittest
+import zipfile
+
+from cli_case import CliCase
+
+
+class Deploy(CliCase):
+    def test_creates_waits_and_prints_the_arn(self):
+        self.assertEqual(self.deploy(), "arn:aws:lambda:us-east-1:000000000000:function:thumb\n")
+        f = self.server.functions["thumb"]
+        self.assertEqual(f.config["State"], "Active")
+        self.assertEqual((f.config["Runtime"], f.config["Handler"]), ("python3.11", "app.handler"))
+        self.assertEqual(f.config["Role"], "arn:aws:iam::000000000000:role/thumb-role")
+
+    def test_the_package(self):
+        self.write("thumb/bin/run", "#!/bin/sh\n", 0o755)
+        self.write("thumb/.git/HEAD", "no")
+        self.write("thumb/a.log", "no")
+        self.write("thumb/.mayflyignore", "*.log\n")
+        self.write("thumb/big", "abc" * 100000)
+        self.write("thumb/näme", "utf-8")
+        os.symlink("bin/run", os.path.join(self.folder, "thumb/link"))
+        self.deploy()
+        z = zipfile.ZipFile(io.BytesIO(self.server.functions["thumb"].zip))
+        self.assertIsNone(z.testzip())
+        self.assertEqual(z.namelist(), ["app.py", "big", "bin/", "bin/run", "link", "näme"])
+        self.assertEqual(z.read("big"), b"abc" * 100000)
+        modes = {i.filename: i.external_attr >> 16 for i in z.infolist()}
+        self.assertEqual(modes["bin/run"], stat.S_IFREG | 0o755)
+        self.assertEqual(modes["app.py"], stat.S_IFREG | 0o644)
+        self.assertTrue(stat.S_ISLNK(modes["link"]))
+        self.assertEqual(z.read("link"), b"bin/run")
+
+    def test_every_setting(self):
+        self.deploy("thumb", "x", "--memory", "256", "--timeout", "9", "--ephemeral", "1024", "-e", "AB=1", "-e", "CD=x=y", "--tag", "t=1",
+                    "--description", "d", "--arch", "arm64", "--role", "arn:aws:iam::000000000000:role/r", "--name", "other")
+        f = self.server.functions["other"]
+        want = {"MemorySize": 256, "Timeout": 9, "EphemeralStorage": {"Size": 1024}, "Environment": {"Variables": {"AB": "1", "CD": "x=y"}},
+                "Description": "d", "Architectures": ["arm64"], "Role": "arn:aws:iam::000000000000:role/r"}
+        self.assertEqual({k: f.config[k] for k in want}, want)
+        self.assertEqual(f.tags, {"t": "1"})
+
+    def test_settings_of_the_folder(self):
+        self.write("thumb/function.json", json.dumps({"runtime": "nodejs20.x", "handler": "index.handler", "memory": 512, "env": {"AB": "1"}}))
+        self.write("thumb/index.js", "")
+        self.out("deploy", "thumb", "--memory", "128", "--env", "CD=2")
+        config = self.server.functions["thumb"].config
+        self.assertEqual((config["Runtime"], config["MemorySize"]), ("nodejs20.x", 128))
+        self.assertEqual(config["Environment"], {"Variables": {"AB": "1", "CD": "2"}})
+
+    def test_updates_only_what_differs(self):
+        self.deploy()
+        done = self.run_cli("deploy", "thumb")
+        self.assertIn("up to date", done.stderr)
+        self.assertEqual(self.called("PUT", "thumb"), [])
+        self.deploy("thumb", "x = 2\n")
+        self.assertEqual([c[1].split("/")[-1] for c in self.called("PUT", "thumb")], ["code"])
+        self.out("deploy", "thumb", "--memory", "256")
+        self.assertEqual(json.loads(self.called("PUT", "configuration")[0][2]), {"MemorySize": 256})
+        self.assertEqual(self.server.functions["thumb"].config["LastUpdateStatus"], "Successful")
+
+    def test_publish(self):
+        self.assertTrue(self.deploy("thumb", "x", "--publish").endswith(":function:thumb:1\n"))
+
+    def test_a_bootstrap_needs_no_options(self):
+        self.write("tool/bootstrap", "#!/bin/sh\n", 0o755)
+        self.out("deploy", "tool")
+        config = self.server.functions["tool"].config
+        self.assertEqual((config["Runtime"], config["Handler"]), ("provided.al2023", "bootstrap"))
+
+    def test_build(self):
+        self.write("tool/function.json", '{"build": "echo compiling; printf \'#!/bin/sh\' >bootstrap; chmod +x bootstrap"}')
+        done = self.run_cli("deploy", "tool", "--build")
+        self.assertIn("compiling", done.stderr)
+        self.assertNotIn("compiling", done.stdout)
+        self.write("tool/function.json", '{"build": "exit 3"}')
+        self.assertIn("the build of tool failed: exit 3", self.failure("deploy", "tool", "-b"))
+
+    def test_failures_say_what_to_do(self):
+        self.write("thumb/app.py", "")
+        for arguments, said in [
+                (["thumb"], "--runtime python3.11 --handler app.handler"),
+                (["thumb", "--runtime", "provided.al2023"], "executable file named bootstrap"),
+                (["nowhere"], "cannot deploy nowhere: No such file"),
+                (["thumb/app.py"], "is no folder"),
+                (["thumb", "-e", "=x"], "--env takes NAME=VALUE"),
+                (["thumb", "--build"], 'there is no "build"')]:
+            self.assertIn(said, self.failure("deploy", *arguments))
+        self.write("thumb/function.json", "{nonsense")
+        self.assertIn("function.json, line 1", self.failure("deploy", "thumb"))
+        self.assertEqual(self.server.functions, {})
+
+    def test_a_failed_update_is_told(self):
+        self.deploy()
+        f = self.server.functions["thumb"]
+        f.poll = lambda: dict(f.config, LastUpdateStatus="Failed", LastUpdateStatusReason="the disk is full")
+        self.write("thumb/app.py", "x = 3\n")
+        self.assertIn("the disk is full", self.failure("deploy", "thumb"))
+
+
+class Invoke(CliCase):
+    def setUp(self):
+        super().setUp()
+        self.deploy()
+
+    def payload(self, *arguments, **more):
+        self.out("invoke", "thumb", *arguments, **more)
+        return self.called("POST", "invocations")[-1][2]
+
+    def test_answer(self):
+        self.assertEqual(self.out("invoke", "thumb"), '{"ok": true}\n')
+
+    def test_events(self):
+        self.assertEqual(self.payload(), b"{}")
+        self.assertEqual(self.payload("-d", '{"n":1}'), b'{"n":1}')
+        self.assertEqual(self.payload("-d", "-", text='{"in":1}'), b'{"in":1}')
+        self.assertEqual(self.payload("-d", "@" + self.write("event.json", "[1,2]")), b"[1,2]")
+
+    def test_function_error(self):
+        error = {"errorMessage": "no such bucket\u001b[31m", "errorType": "KeyError", "stackTrace": ["  File app.py, line 1\n    raise\n"]}
+        self.server.answers["thumb"] = (200, json.dumps(error).encode(), {"X-Amz-Function-Error": "Unhandled"})
+        done = self.run_cli("invoke", "thumb", status=1)
+        self.assertEqual(json.loads(done.stdout), error)
+        self.assertIn("thumb failed: KeyError: no such bucket?[31m", done.stderr)
+        self.assertIn("File app.py, line 1", done.stderr)
+
+    def test_log_and_phases(self):
+        log = base64.b64encode(b"START x\nREPORT RequestId: x\tDuration: 3.50 ms\tBilled Duration: 24 ms\tInit Duration: 20.10 ms\t\n").decode()
+        self.server.answers["thumb"] = (200, b"1", {"X-Amz-Log-Result": log})
+        self.server.environments = [{"function": "thumb", "age_ms": 900, "sandbox_ms": 99}, {"function": "thumb", "age_ms": 30, "sandbox_ms": 2.5},
+                                    {"function": "other", "age_ms": 1, "sandbox_ms": 77}]
+        done = self.run_cli("invoke", "thumb", "--tail", "--phases")
+        self.assertEqual(done.stdout, "1\n")
+        for said in ("START x", "cold start", "sandbox        2.5 ms", "init          20.1 ms", "function       3.5 ms"):
+            self.assertIn(said, done.stderr)
+
+    def test_out_file(self):
+        self.assertEqual(self.out("invoke", "thumb", "-o", "answer.json"), "")
+        with open(os.path.join(self.folder, "answer.json"), encoding="utf-8") as f:
+            self.assertEqual(f.read(), '{"ok": true}')
+
+    def test_json(self):
+        got = json.loads(self.out("invoke", "thumb", "--output", "json"))
+        self.assertEqual((got["StatusCode"], got["ExecutedVersion"], got["Payload"]), (200, "$LATEST", {"ok": True}))
+
+    def test_refusals(self):
+        self.assertIn("Function not found: arn:aws", self.failure("invoke", "nobody"))
+        self.assertIn("(ResourceNotFoundException)", self.failure("invoke", "nobody"))
+        self.assertIn("cannot read the event from nothing.json", self.failure("invoke", "thumb", "-d", "@nothing.json"))
+
+
+class Manage(CliCase):
+    def test_list(self):
+        self.assertIn("mayfly deploy", self.run_cli("list").stderr)
+        for name in ("one", "two", "three"):
+            self.deploy(name)
+        lines = self.out("list").splitlines()
+        self.assertEqual([line.split()[0] for line in lines], ["NAME", "one", "three", "two"])
+        self.assertEqual(self.out("list", "--names"), "one\nthree\ntwo\n")
+        self.assertEqual(len(json.loads(self.out("list", "--output=json"))), 3)
+
+    def test_info(self):
+        self.deploy("thumb", "x", "-e", "LEVEL=debug", "--tag", "team=a")
+        self.out("publish", "thumb", "--alias", "live")
+        self.server.environments = [{"id": "e1", "function": "thumb", "version": "$LATEST", "state": "frozen", "age_ms": 1500, "peak_bytes": 1048576,
+                                     "sandbox_ms": 2, "init_ms": 19}]
+        text = self.out("info", "thumb")
+        for said in ("LEVEL=debug", "team=a", "Active, last update Successful", "live", "frozen", "1.5 s", "19.0 ms"):
+            self.assertIn(said, text)
+        self.assertEqual(json.loads(self.out("info", "thumb", "--output", "json"))["Aliases"][0]["Name"], "live")
+
+    def test_rollback(self):
+        self.deploy("thumb", "x = 1\n", "--publish")
+        first = self.server.functions["thumb"].zip
+        self.deploy("thumb", "x = 2\n", "--publish")
+        self.out("publish", "thumb", "--alias", "live")
+        self.assertIn("code of version 1 again", self.out("rollback", "thumb"))
+        self.assertEqual(self.server.functions["thumb"].zip, first)
+        self.assertIn("points at version 2 now (it was 3)", self.out("rollback", "thumb", "--alias", "live"))
+        self.out("rollback", "thumb", "--alias", "live", "--to", "1")
+        self.assertIn("no earlier version", self.failure("rollback", "thumb", "--alias", "live"))
+        self.assertIn("no version 9", self.failure("rollback", "thumb", "--to", "9"))
+
+    def test_rollback_restores_runtime_and_handler(self):
+        self.deploy("thumb", "x = 1\n", "--publish")
+        self.write("thumb/app.py", "x = 2\n")
+        self.out("deploy", "thumb", "--handler", "app.other")
+        self.out("rollback", "thumb")
+        self.assertEqual(self.server.functions["thumb"].config["Handler"], "app.handler")
+
+    def test_delete(self):
+        self.deploy()
+        self.assertIn("--yes", self.failure("delete", "thumb"))
+        self.assertIn("thumb", self.server.functions)
+        self.out("delete", "thumb", "-y")
+        self.assertNotIn("thumb", self.server.functions)
+        self.assertIn("Function not found", self.failure("delete", "thumb", "-y"))
+
+
+if __name__ == "__main__":
+    unittest.main()
