@@ -100,7 +100,7 @@ static void unpack(void *arg, int zip_fd, int folder_fd, const unsigned char sum
 	*u = (struct unpack){.cb = cb, .arg = cb_arg};
 	hex_encode(hex, sum, SHA256_SIZE);
 	if (read(zip_fd, magic, 2) != 2 || memcmp(magic, "PK", 2) != 0)
-		error_set(&u->err, ERR_INVALID, "not a zip");
+		error_set(&u->err, ERR_INVALID, "Could not unzip uploaded file. Please check your file, then try to upload again.");
 	else if (mkdirat(folder_fd, hex, 0755) < 0 && errno != EEXIST)
 		error_sys(&u->err, "mkdir");
 	ev_defer_init(&u->defer, on_unpack);

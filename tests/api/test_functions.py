@@ -218,8 +218,9 @@ class CreateErrors(ApiCase):
 
     @needs_server
     def test_names_that_leave_the_package(self):
-        for bad in ("../x", "/etc/x", "a/../../x"):
-            self.invalid("Could not unzip uploaded file. Please check your file, then try to upload again.",
+        for bad, why in (("../x", "names a file outside of itself"), ("/etc/x", "has an absolute or empty path"),
+                         ("a/../../x", "names a file outside of itself")):
+            self.invalid("Could not unzip uploaded file. Please check your file, then try to upload again. (the package %s: %s)" % (why, bad),
                          Code={"ZipFile": zip_of({bad: "x"})})
 
     def test_zipped_size(self):

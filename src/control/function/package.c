@@ -58,14 +58,17 @@ static void made(struct package *p, const struct error *err)
 	code_unref(c);
 }
 
-/* AWS's words for a package that cannot be used; other failures are ours and keep theirs. */
+#define CANNOT_UNZIP "Could not unzip uploaded file. Please check your file, then try to upload again."
+
+/* AWS's words for a package that cannot be used, with what was found where AWS says no more; other failures are ours. */
 static void on_unpacked(void *arg, uint64_t unzipped_bytes, const struct error *err)
 {
 	struct error said = {0};
 	if (err && err->code == ERR_TOO_LARGE)
 		error_set(&said, ERR_INVALID, "Unzipped size must be smaller than %u bytes", LIMIT_UNZIPPED_BYTES);
-	else if (err && err->code == ERR_INVALID)
-		error_set(&said, ERR_INVALID, "Could not unzip uploaded file. Please check your file, then try to upload again.");
+	else if (err && err->code == ERR_INVALID && !str_starts(str_from(err->msg), STR("Unzipped size")) &&
+	         strcmp(err->msg, CANNOT_UNZIP) != 0)
+		error_set(&said, ERR_INVALID, CANNOT_UNZIP " (%.140s)", err->msg);
 	else if (err)
 		said = *err;
 	made(arg, err ? &said : NULL);
