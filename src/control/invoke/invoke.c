@@ -3,12 +3,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "control/invoke/account.h"
 #include "control/invoke/dispatch.h"
 #include "control/worker/worker.h"
 #include "core/base/clock.h"
 #include "core/ev/ev.h"
+
+/* A burst must not choke the machine; inits that only wait (for a database, say) must not wait for each other either. */
+#define STARTS_PER_CPU 16u
 
 /* A version the scheduler may ask environments for: known from its first invocation until it was dropped and nobody waits. */
 struct slot {
@@ -376,6 +380,7 @@ static struct sched_config sched_settings(const struct invoke_deps *deps)
 		.keep_alive_ns = s->keep_alive_seconds * NS_PER_S,
 		.freeze_after_ns = s->freeze_after_ms * NS_PER_MS,
 		.wait_ns = s->wait_ms * NS_PER_MS,
+		.max_starting = STARTS_PER_CPU * (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
 	};
 }
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "control/worker/worker_priv.h"
+#include "core/base/clock.h"
 
 void worker_set_frozen(struct worker *w, bool frozen)
 {
@@ -14,12 +15,19 @@ void worker_set_frozen(struct worker *w, bool frozen)
 	(void)ignored;
 }
 
-uint64_t worker_peak_bytes(const struct worker *w)
+/* Read at most so often: a peak only grows, and thousands of invocations a second need not ask each. */
+#define PEAK_AGE_NS (5 * NS_PER_MS)
+
+uint64_t worker_peak_bytes(struct worker *w, uint64_t now_ns)
 {
 	char text[32];
 	uint64_t bytes = 0;
-	ssize_t n = w->memory_fd < 0 ? -1 : pread(w->memory_fd, text, sizeof text, 0);
+	if (w->memory_fd < 0 || (w->peak_read_ns && now_ns - w->peak_read_ns < PEAK_AGE_NS))
+		return w->peak_bytes;
+	ssize_t n = pread(w->memory_fd, text, sizeof text, 0);
 	for (ssize_t i = 0; i < n && text[i] >= '0' && text[i] <= '9'; i++)
 		bytes = bytes * 10 + (uint64_t)(text[i] - '0');
-	return bytes;
+	w->peak_read_ns = now_ns;
+	w->peak_bytes = bytes > w->peak_bytes ? bytes : w->peak_bytes;
+	return w->peak_bytes;
 }

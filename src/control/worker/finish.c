@@ -13,7 +13,7 @@ static void write_report(struct worker *w, struct invocation *inv, const char *s
 		.request_id = inv->request_id,
 		.duration_ns = inv->phases.answered_ns - inv->phases.sent_ns,
 		.memory_mb = w->version->memory_mb,
-		.max_memory_bytes = worker_peak_bytes(w),
+		.max_memory_bytes = worker_peak_bytes(w, inv->phases.answered_ns),
 		.status = status,
 		.error_type = log_type,
 	};

@@ -13,7 +13,7 @@ static double ms(uint64_t from_ns, uint64_t to_ns)
 	return to_ns > from_ns ? (double)(to_ns - from_ns) / (double)NS_PER_MS : 0;
 }
 
-static void write_worker(struct json_writer *j, const struct worker *w, uint64_t now_ns)
+static void write_worker(struct json_writer *j, struct worker *w, uint64_t now_ns)
 {
 	char id[24];
 	snprintf(id, sizeof id, "%llx", (unsigned long long)w->env_id);
@@ -25,7 +25,7 @@ static void write_worker(struct json_writer *j, const struct worker *w, uint64_t
 	json_write_key(j, "age_ms");
 	json_write_double(j, ms(w->asked_ns, now_ns));
 	json_write_key_int(j, "memory_mb", w->version->memory_mb);
-	json_write_key_int(j, "peak_bytes", (int64_t)worker_peak_bytes(w));
+	json_write_key_int(j, "peak_bytes", (int64_t)worker_peak_bytes(w, now_ns));
 	if (w->sandbox_ns) {
 		json_write_key(j, "sandbox_ms");
 		json_write_double(j, ms(w->asked_ns, w->sandbox_ns));

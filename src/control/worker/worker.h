@@ -57,6 +57,7 @@ struct worker {
 	struct log_stream *log;
 	int freeze_fd, memory_fd;
 	bool freeze_v2;
+	uint64_t peak_bytes, peak_read_ns; /* what the memory file said last, and when */
 	struct ev_timer timer;   /* of init, of the invocation, or of a stop */
 	struct invocation *invocation;
 	uint64_t asked_ns, sandbox_ns, init_ns; /* asked for; the sandbox was there; init was done */

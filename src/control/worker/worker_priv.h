@@ -26,7 +26,7 @@ void worker_close_log(struct worker *w);
 
 /* cgroup.c: the two control files */
 void worker_set_frozen(struct worker *w, bool frozen);
-uint64_t worker_peak_bytes(const struct worker *w);
+uint64_t worker_peak_bytes(struct worker *w, uint64_t now_ns);
 
 /* finish.c: how invocations end */
 void worker_finish_answer(struct worker *w, struct http_blob *answer, bool error, struct str error_type);
