@@ -45,10 +45,25 @@ static int read_url(struct client *client, struct error *err)
 	                            client->profile.endpoint_source);
 }
 
+/* MAYFLY_DATA, as for the server; else what ./run made beside a program that is not installed; else the service's. */
+static const char *default_data(char beside[PROFILE_TEXT_MAX])
+{
+	static const char folder[] = "/data";
+	const char *set = getenv("MAYFLY_DATA");
+	ssize_t n = readlink("/proc/self/exe", beside, PROFILE_TEXT_MAX - sizeof folder);
+	char *slash = n > 0 ? memrchr(beside, '/', (size_t)n) : NULL;
+	if (slash)
+		memcpy(slash, folder, sizeof folder);
+	if (set && *set)
+		return set;
+	return slash && access(beside, F_OK) == 0 ? beside : PROFILE_DEFAULT_DATA;
+}
+
 static struct client *client_get(struct cli *cli)
 {
 	if (cli->client)
 		return cli->client;
+	char beside[PROFILE_TEXT_MAX];
 	struct error err = {0};
 	struct client *client = calloc(1, sizeof *client);
 	ASSERT(client);
@@ -57,7 +72,7 @@ static struct client *client_get(struct cli *cli)
 		.data = args_text(&cli->args, "data"),
 		.profile = args_text(&cli->args, "profile"),
 		.region = args_text(&cli->args, "region"),
-		.default_data = PROFILE_DEFAULT_DATA,
+		.default_data = default_data(beside),
 		.env = environ,
 	};
 	if (profile_find(&client->profile, &ask, &err) < 0 || read_url(client, &err) < 0) {

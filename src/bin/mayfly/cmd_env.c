@@ -75,7 +75,7 @@ const struct command command_env = {
 	.summary = "print export lines that point AWS tools at the server",
 	.words = "",
 	.options = OPTIONS(options),
-	.details = "  eval \"$(mayfly env)\"                     the installed server, as root\n"
-	           "  eval \"$(mayfly env --data build/data)\"   the one that ./run started",
+	.details = "  eval \"$(mayfly env)\"              the installed server, as root\n"
+	           "  eval \"$(build/mayfly env)\"        the one that ./run started",
 	.run = run,
 };

@@ -29,7 +29,7 @@ struct profile {
 /* What was asked for; NULL: nothing. */
 struct profile_ask {
 	const char *endpoint, *data, *profile, *region;
-	const char *default_data; /* PROFILE_DEFAULT_DATA but for tests */
+	const char *default_data; /* MAYFLY_DATA, build/data or PROFILE_DEFAULT_DATA: see client.c */
 	char *const *env;
 };
 

@@ -1,0 +1,156 @@
+"""The commands that people are told to type, as they are written, with every AWS CLI that is installed.
+
+README.md's shell blocks that follow a line `<!-- tested -->` are run one after the other, in one folder, by one bash each.
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+import zipfile
+
+from support import MAYFLY, ROOT, run
+from harness import Server
+
+CREATE = """
+aws lambda create-function --function-name thumb --runtime python3.11 --handler app.handler --role arn:aws:iam::000000000000:role/any --zip-file fileb://app.zip
+aws lambda wait function-active-v2 --function-name thumb
+aws lambda invoke --function-name thumb --cli-binary-format raw-in-base64-out --payload '{"n":1}' --log-type Tail out.json
+cat out.json
+"""
+APP = "def handler(event, context):\n    print('got', event)\n    return {'n': event.get('n', 0) + 1}\n"
+
+
+def aws_version(path):
+    done = run(path, "--version")
+    found = re.search(r"aws-cli/(\d+)\.(\d+)", done.stdout + done.stderr)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+class Commands(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.close()
+
+    def setUp(self):
+        """A folder as the README's reader has it, and a shell environment without anything of ours."""
+        self.folder = tempfile.mkdtemp(prefix="mayfly-test-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        os.symlink(os.path.dirname(MAYFLY), os.path.join(self.folder, "build"))
+        os.symlink(os.path.join(ROOT, "examples"), os.path.join(self.folder, "examples"))
+        os.mkdir(os.path.join(self.folder, "thumb"))
+        with open(os.path.join(self.folder, "thumb", "app.py"), "w", encoding="utf-8") as f:
+            f.write(APP)
+        with zipfile.ZipFile(os.path.join(self.folder, "app.zip"), "w") as z:
+            z.writestr("app.py", APP)
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MAYFLY_"))}
+        self.env.update(HOME=self.folder, MAYFLY_DATA=self.server.data, AWS_EC2_METADATA_DISABLED="true", AWS_PAGER="")
+        client = self.server.client()
+        for function in client.list_functions()["Functions"]:
+            client.delete_function(FunctionName=function["FunctionName"])
+
+    def shell(self, script, status=0):
+        done = run("bash", "-euo", "pipefail", "-c", script, env=self.env, cwd=self.folder, seconds=90)
+        self.assertEqual(done.returncode, status, "%s\n%s\n%s" % (script, done.stdout, done.stderr))
+        return done
+
+    def use_aws(self, path):
+        folder = os.path.join(self.folder, "bin")
+        os.mkdir(folder)
+        with open(os.path.join(folder, "aws"), "w", encoding="utf-8") as f:
+            f.write('#!/bin/sh\nHOME=%s exec %s "$@"\n' % (os.environ.get("HOME", "/"), path))
+        os.chmod(f.name, 0o755)
+        self.env["PATH"] = folder + ":" + self.env["PATH"]
+
+    def check_create(self, env_command, version):
+        # Version 1 of the CLI always takes the payload as it is, and has no such option.
+        create = CREATE.replace(" --cli-binary-format raw-in-base64-out", "") if version < (2, 0) else CREATE
+        said = self.shell('eval "$(%s)"\n%s' % (env_command, create)).stdout
+        self.assertEqual(said[said.rindex("{"):].strip(), '{"n": 2}')
+        answer = json.loads(re.search(r'\{\s*"StatusCode".*?\}', said, re.S)[0])
+        self.assertEqual((answer["StatusCode"], answer["ExecutedVersion"]), (200, "$LATEST"))
+        self.assertTrue(answer["LogResult"])
+
+    def test_current_aws(self):
+        path = shutil.which("aws")
+        version = path and aws_version(path)
+        if not version or not ((1, 29) <= version < (2, 0) or version >= (2, 13)):
+            self.skipTest("no aws here that knows AWS_ENDPOINT_URL (%s)" % (version,))
+        self.use_aws(path)
+        self.check_create("build/mayfly env", version)
+
+    def test_older_aws_by_alias(self):
+        version = os.path.exists("/usr/bin/aws") and aws_version("/usr/bin/aws")
+        if not version:
+            self.skipTest("Debian's awscli is not installed")
+        self.use_aws("/usr/bin/aws")
+        self.check_create("build/mayfly env --alias", version)
+
+    def test_life_of_a_function(self):
+        self.assertEqual(self.shell("build/mayfly deploy ./thumb --runtime python3.11 --handler app.handler").stdout,
+                         "arn:aws:lambda:us-east-1:000000000000:function:thumb\n")
+        self.assertEqual(json.loads(self.shell("""build/mayfly invoke thumb -d '{"n":1}'""").stdout), {"n": 2})
+        self.assertIn("got {'n': 1}", self.shell("build/mayfly logs thumb").stdout)
+        self.assertIn("thumb", self.shell("build/mayfly list").stdout)
+        self.assertIn("app.handler", self.shell("build/mayfly info thumb").stdout)
+        self.assertIn("thumb", self.shell("build/mayfly top --once").stdout)
+        for command in ("list", "info thumb", "logs thumb", "top --once", "doctor"):
+            for line in self.shell("build/mayfly %s --output json" % command).stdout.strip().split("\n" if "logs" in command else "\0"):
+                json.loads(line)
+        self.shell("build/mayfly publish thumb\nsed -i 's/+ 1/+ 10/' thumb/app.py\nbuild/mayfly deploy ./thumb --publish")
+        self.assertEqual(json.loads(self.shell("build/mayfly invoke thumb -d '{}'").stdout), {"n": 10})
+        self.shell("build/mayfly rollback thumb")
+        self.assertEqual(json.loads(self.shell("build/mayfly invoke thumb -d '{}'").stdout), {"n": 1})
+        self.shell("build/mayfly delete thumb --yes")
+        self.assertIn("Function not found", self.shell("build/mayfly invoke thumb", status=1).stderr)
+
+    def test_logs_follow(self):
+        self.shell("build/mayfly deploy ./thumb --runtime python3.11 --handler app.handler")
+        follow = subprocess.Popen(["build/mayfly", "logs", "-f", "thumb"], cwd=self.folder, env=self.env, stdout=subprocess.PIPE, text=True)
+        try:
+            self.shell("""build/mayfly invoke thumb -d '{"n":77}'""")
+            for line in follow.stdout:
+                if "got {'n': 77}" in line:
+                    break
+            else:
+                self.fail("logs -f ended")
+        finally:
+            follow.terminate()
+            follow.wait(10)
+            follow.stdout.close()
+
+    def test_doctor(self):
+        done = run(MAYFLY, "doctor", env=self.env)
+        self.assertIn(done.returncode, (0, 1))
+        for word in ("namespaces", "seccomp", "python"):
+            self.assertIn(word, done.stdout)
+
+    def test_bad_uses(self):
+        for command, words in (("nonsense", "nonsense"), ("invoke", "NAME"), ("deploy", "DIR"), ("list --nonsense", "--nonsense"),
+                               ("env extra words", "too many")):
+            said = self.shell("build/mayfly " + command, status=2)
+            self.assertIn(words, said.stderr)
+            self.assertEqual(said.stdout, "")
+        for command, words in (("deploy ./nowhere --runtime python3.11 --handler a.b", "nowhere"),
+                               ("deploy ./thumb", "runtime"), ("invoke nobody", "nobody"), ("logs nobody", "nobody"),
+                               ("delete nobody --yes", "nobody"), ("info nobody", "nobody"),
+                               ("list --endpoint http://127.0.0.1:1", "127.0.0.1:1"), ("list --data /nowhere", "/nowhere"),
+                               ("deploy ./thumb --runtime cobol85 --handler a.b", "cobol85")):
+            self.assertIn(words, self.shell("build/mayfly " + command, status=1).stderr)
+
+    def test_readme(self):
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+            blocks = re.findall(r"^<!-- tested -->\n+```(?:sh|shell|bash)\n(.*?)^```", f.read(), re.M | re.S)
+        self.assertTrue(blocks, "README.md has no block after a line <!-- tested -->")
+        for block in blocks:
+            self.shell(block)
+
+
+if __name__ == "__main__":
+    unittest.main()
