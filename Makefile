@@ -36,7 +36,7 @@ endef
 
 ninja:
 	@$(call setup,$(BUILD),)
-	@ninja -C $(BUILD) --quiet
+	@ninja -C $(BUILD) -n | grep -q 'no work to do' || ninja -C $(BUILD) $$(test -t 1 || echo --quiet)
 
 # The bootstraps' modules are loaded from bytecode: compiling them takes longer than the rest of a cold start.
 pyc: ninja

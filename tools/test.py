@@ -36,10 +36,9 @@ SUITES = [
     Suite("sizes", "script", "tools/size.py", help="limits of files and functions"),
     Suite("tools", "python", "tests/tools", help="the checkers find what they should; reference pages are fresh"),
     Suite("unit", "meson", "unit", help="C, one file for one source file"),
-    Suite("powerloss", "meson", "powerloss", help="the store, killed and cut off from power at any sync"),
+    Suite("powerloss", "meson", "powerloss", 180, help="the store, killed and cut off from power at any sync"),
     Suite("fuzz", "meson", "fuzz", help="every parser over its corpus"),
     Suite("sim", "meson", "sim", 300, help="scheduler and states under a fake clock with seeded faults"),
-    Suite("powerloss", "meson", "powerloss", 180, help="nothing acknowledged is lost when the power goes"),
     Suite("runtimes", "python", "tests/runtimes", 300, help="the bootstraps against a strict mock of the Runtime API"),
     Suite("cli", "python", "tests/cli", 300, help="the command line against a small server of its own"),
     Suite("api", "python", "tests/api", 420, alone=True, help="AWS SDK and CLI against the server"),
@@ -200,7 +199,10 @@ def build_tests(options):
     tests = os.path.join(ROOT, "tests") + os.sep
     targets = sorted({os.path.relpath(name, options.build) for target in json.loads(listed.stdout)
                       if target["defined_in"].startswith(tests) for name in target["filename"]})
-    return subprocess.run(["ninja", "-C", options.build, "--quiet"] + targets).returncode
+    done = subprocess.run(["ninja", "-C", options.build, "--quiet"] + targets, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        print(done.stdout)
+    return done.returncode
 
 
 def parse(argv):

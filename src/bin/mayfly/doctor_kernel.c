@@ -167,7 +167,7 @@ static void check_landlock(struct finding *f, const struct settings *settings)
 	if (has_word(text, "landlock"))
 		finding_set(f, FINDING_GOOD, "on");
 	else
-		finding_set(f, FINDING_NOTE, "off, or not shown here; sandboxes do without it");
+		finding_set(f, FINDING_NOTE, "off, or not shown here; unpacking packages does without that wall");
 }
 
 static void check_overlay(struct finding *f, const struct settings *settings)
@@ -225,7 +225,7 @@ static const struct doctor_row rows[] = {
 	{"control groups", "limits of memory, processor and processes", check_cgroups},
 	{"freezing", "idle environments take no processor time", check_freezing},
 	{"seccomp", "which system calls a function may use", check_seccomp},
-	{"landlock", "further walls around files", check_landlock},
+	{"landlock", "a further wall around the unpacking of packages", check_landlock},
 	{"overlayfs", "layers over the root of a sandbox", check_overlay},
 	{"/tmp", "a size-limited /tmp that costs no memory", check_tmp},
 	{"outbound network", "functions that may reach the network", check_outbound},
