@@ -19,6 +19,7 @@ NEEDS = [
     ("mkfs.btrfs", "btrfs-progs"),
     ("nft", "nftables"),
     ("ip", "iproute2"),
+    ("curl", "curl"),
 ]
 SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 KERNEL_META = "linux-image-cloud-amd64"
@@ -71,19 +72,32 @@ def kernel_in(cache):
     return os.path.dirname(os.path.dirname(have[-1])) if have else None
 
 
-def fetch_kernel(cache):
-    """The package that Debian's meta package points to today, unpacked and not installed. Returns its folder."""
-    if not find("apt-get") or not find("dpkg"):
-        raise Unavailable("Debian's cloud kernel comes by apt-get, which is not here")
+def kernel_package():
+    """Name of the package that Debian's meta package points to today; None where apt has no lists, or old ones."""
     said = subprocess.run(["apt-cache", "depends", KERNEL_META], capture_output=True, text=True).stdout
     names = re.findall(r"Depends: (linux-image-\S+-cloud-amd64)\b", said)
-    if not names:
-        raise Unavailable("apt knows no %s; try apt-get update (amd64 only)" % KERNEL_META)
+    return names[0] if names else None
+
+
+def fetch_kernel(cache):
+    """Downloads and unpacks the kernel, without installing it. Returns its folder."""
+    if not find("apt-get") or not find("dpkg"):
+        raise Unavailable("Debian's cloud kernel comes by apt-get, which is not here")
+    try:
+        return unpack_kernel(cache, kernel_package())
+    except Unavailable:
+        run(["apt-get", "update", "-q"], timeout=300)
+    return unpack_kernel(cache, kernel_package())
+
+
+def unpack_kernel(cache, name):
+    if not name:
+        raise Unavailable("apt knows no package %s (there is one for amd64 only)" % KERNEL_META)
     download = os.path.join(cache, "download")
     os.makedirs(download, exist_ok=True)
-    run(["apt-get", "download", "-q", names[0]], cwd=download, timeout=300)
-    package = sorted(glob.glob(os.path.join(download, names[0] + "_*.deb")))[-1]
-    folder, half = os.path.join(cache, "kernel-" + names[0][len("linux-image-"):]), os.path.join(cache, "half")
+    run(["apt-get", "download", "-q", name], cwd=download, timeout=300)
+    package = sorted(glob.glob(os.path.join(download, name + "_*.deb")))[-1]
+    folder, half = os.path.join(cache, "kernel-" + name[len("linux-image-"):]), os.path.join(cache, "half")
     shutil.rmtree(half, ignore_errors=True)
     run(["dpkg", "-x", package, half], timeout=120)
     os.rename(half, folder)
@@ -199,8 +213,11 @@ def initramfs(path, init, modules):
 
 def command(vmlinuz, initrd, disk, memory_mb):
     """QEMU in software emulation, so that it runs anywhere: one processor, no network, no devices but a disk and a serial
-    line. The disk's changes go to a temporary file. The PIT stays: without it the kernel does not learn its clock's speed."""
-    return [find("qemu-system-x86_64"), "-M", "microvm,rtc=on", "-accel", "tcg", "-cpu", "max", "-smp", "1",
+    line. The disk's changes go to a temporary file.
+
+    The guest's clock counts its instructions (2 ns each) and jumps while it sleeps: how busy this machine is changes neither
+    what the guest measures nor whether its kernel finds out the speed of its clock, at which it hangs otherwise."""
+    return [find("qemu-system-x86_64"), "-M", "microvm,rtc=on", "-accel", "tcg", "-icount", "shift=1,sleep=off", "-cpu", "max", "-smp", "1",
             "-m", str(memory_mb), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
             "-monitor", "none", "-kernel", vmlinuz, "-initrd", initrd, "-append", KERNEL_ARGUMENTS,
             "-drive", "id=disk,file=%s,format=raw,if=none,snapshot=on" % disk, "-device", "virtio-blk-device,drive=disk"]

@@ -239,14 +239,14 @@ TEST(peak_memory_is_read)
 	CHECK(close_group(&cg));
 }
 
-/* Share of one processor that a spinning process got, in percent, after half a second's warm-up. */
+/* Share of one processor that a spinning process got, in percent, after a warm-up. */
 static double share_percent(const struct cgroup *cg, unsigned slot)
 {
 	pid_t pid = start_in(cg, slot, spin, NULL);
-	nap_ms(500);
+	nap_ms(300);
 	double start = now_s();
 	long long used = value_of(slot, "cpu.stat", "usage_usec");
-	nap_ms(3000);
+	nap_ms(2000);
 	double share = (double)(value_of(slot, "cpu.stat", "usage_usec") - used) / ((now_s() - start) * 1e4);
 	cgroup_kill(cg, slot);
 	return was_killed(pid) ? share : -1;
