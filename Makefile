@@ -87,11 +87,12 @@ test-vm: all ## cgroup v2 limits in a software-emulated guest
 	tests/vm/run --build $(BUILD)
 
 install: all ## to PREFIX (/usr/local): programs, runtimes, completions, systemd unit
-	install -d $(BIN) $(LIBEXEC) $(SHARE)/mayfly $(UNIT) $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions \
+	install -d $(BIN) $(LIBEXEC) $(SHARE)/mayfly $(SHARE)/doc/mayfly $(UNIT) $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions \
 		$(SHARE)/fish/vendor_completions.d
 	install -m 755 $(BUILD)/mayfly $(BIN)/mayfly
 	install -m 755 $(PROGRAMS:%=$(BUILD)/%) $(LIBEXEC)
 	rm -rf $(SHARE)/mayfly/runtimes && cp -Rp runtimes $(SHARE)/mayfly/runtimes && chmod -R u=rwX,go=rX $(SHARE)/mayfly/runtimes
+	install -m 644 LICENSE *.md $(SHARE)/doc/mayfly
 	sed 's|@PREFIX@|$(PREFIX)|g' packaging/mayfly.service >$(UNIT)/mayfly.service && chmod 644 $(UNIT)/mayfly.service
 	$(BUILD)/mayfly completion bash >$(SHARE)/bash-completion/completions/mayfly
 	$(BUILD)/mayfly completion zsh >$(SHARE)/zsh/site-functions/_mayfly
@@ -100,7 +101,7 @@ install: all ## to PREFIX (/usr/local): programs, runtimes, completions, systemd
 uninstall: ## remove what install put there; the data folder stays
 	rm -f $(BIN)/mayfly $(UNIT)/mayfly.service $(SHARE)/bash-completion/completions/mayfly \
 		$(SHARE)/zsh/site-functions/_mayfly $(SHARE)/fish/vendor_completions.d/mayfly.fish
-	rm -rf $(LIBEXEC) $(SHARE)/mayfly
+	rm -rf $(LIBEXEC) $(SHARE)/mayfly $(SHARE)/doc/mayfly
 
 clean: ## remove the build folders
 	rm -rf $(BUILD) build-asan build-tsan build-fuzz build-coverage build-clang
