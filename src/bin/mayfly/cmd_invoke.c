@@ -148,7 +148,7 @@ static int write_answer(struct cli *cli, struct str body)
 	const char *path = args_text(&cli->args, "out");
 	CLEANUP_FCLOSE FILE *file = path ? fopen(path, "wb") : NULL;
 	FILE *out = path ? file : stdout;
-	if (!out || fwrite(body.p ? body.p : "", 1, body.n, out) != body.n)
+	if (!out || (body.n && fwrite(body.p, 1, body.n, out) != body.n))
 		return cli_fail(cli, "cannot write the answer to %s: %s", path ? path : "standard output", strerror(errno));
 	if (!path && body.n && body.p[body.n - 1] != '\n')
 		fputc('\n', out);

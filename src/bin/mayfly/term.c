@@ -90,7 +90,7 @@ char *term_ago(char dst[TERM_TEXT], double seconds)
 
 void term_table_init(struct term_table *t, const char *const *titles, size_t columns)
 {
-	ASSERT(columns <= TERM_COLUMNS_MAX);
+	ASSERT(columns > 0 && columns <= TERM_COLUMNS_MAX);
 	*t = (struct term_table){.titles = titles, .columns = columns};
 }
 
@@ -134,6 +134,7 @@ static void print_cell(const struct term_table *t, size_t column, const char *te
 void term_table_print(struct cli *cli, const struct term_table *t, FILE *out)
 {
 	int widths[TERM_COLUMNS_MAX];
+	ASSERT(t->columns > 0);
 	for (size_t c = 0; c < t->columns; c++)
 		widths[c] = width_of(title(t, c));
 	for (size_t i = 0; i < t->cell_count; i++) {
