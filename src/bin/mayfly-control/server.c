@@ -216,17 +216,19 @@ static int open_logs(struct server *s, struct error *err)
 static int make_invoke(struct server *s, struct error *err)
 {
 	struct invoke_deps deps = {
-		.loop = s->loop,
-		.launcher = s->launcher,
-		.pool = &s->http_pool,
-		.front = &s->front,
-		.identities = s->identities,
-		.logs = s->logs,
+		.fleet = {
+			.loop = s->loop,
+			.launcher = s->launcher,
+			.pool = &s->http_pool,
+			.front = &s->front,
+			.identities = s->identities,
+			.logs = s->logs,
+			.settings = s->settings,
+			.code_fd = s->code_fd,
+		},
 		.metrics = s->metrics,
-		.settings = s->settings,
 		.max_environments = s->hello.max_environments,
 		.memory_mb = s->hello.memory_mb,
-		.code_fd = s->code_fd,
 	};
 	s->invoke = invoke_new(&deps, err);
 	return s->invoke ? 0 : -1;

@@ -4,28 +4,15 @@
 
 #include "control/invoke/invoke.h"
 #include "control/sched/sched.h"
+#include "control/worker/worker.h"
 
-struct fleet;
-struct http_server;
-struct identities;
-struct launcher;
-struct logs;
 struct metrics;
-struct settings;
-struct ev_loop;
 
 struct invoke_deps {
-	struct ev_loop *loop;
-	struct launcher *launcher;
-	struct http_pool *pool;
-	struct http_server *front; /* serves the endpoint inside environments */
-	struct identities *identities;
-	struct logs *logs;
+	struct fleet_deps fleet; /* what environments need */
 	struct metrics *metrics;
-	const struct settings *settings;
 	unsigned max_environments;
 	uint64_t memory_mb;
-	int code_fd; /* the folder of unpacked packages; stays the caller's */
 };
 
 struct invoke *invoke_new(const struct invoke_deps *deps, struct error *err);

@@ -7,7 +7,6 @@
 
 #include "control/invoke/account.h"
 #include "control/invoke/dispatch.h"
-#include "control/worker/worker.h"
 #include "core/base/clock.h"
 #include "core/ev/ev.h"
 
@@ -124,10 +123,10 @@ static void refuse_start(struct invoke *in, struct slot *s, struct invocation *i
 	inv->cold = true;
 	inv->outcome = INVOKE_FUNCTION_ERROR;
 	inv->failure = FAILURE_INIT;
-	if (failure->answer.data && copy_blob(&inv->answer, &failure->answer, in->deps.pool) == 0)
+	if (failure->answer.data && copy_blob(&inv->answer, &failure->answer, in->deps.fleet.pool) == 0)
 		return;
 	if (failure->has_fault) {
-		fault_body(&inv->answer, in->deps.pool, &failure->fault, inv->request_id);
+		fault_body(&inv->answer, in->deps.fleet.pool, &failure->fault, inv->request_id);
 		return;
 	}
 	inv->outcome = INVOKE_REFUSED;
@@ -160,7 +159,7 @@ static void reject(struct invoke *in, const struct sched_decision *d)
 	drop_slot_if_unused(in, s);
 	list_init(&inv->link);
 	list_push_back(&in->rejected, &inv->link);
-	ev_defer_run(in->deps.loop, &in->tell);
+	ev_defer_run(in->deps.fleet.loop, &in->tell);
 }
 
 static void tell_rejected(struct ev_defer *defer)
@@ -227,7 +226,7 @@ static void carry_out(struct invoke *in)
 	if (at == UINT64_MAX)
 		ev_timer_stop(&in->tick);
 	else if (!in->tick.loop || in->tick.at_ns != at)
-		ev_timer_at(in->deps.loop, &in->tick, at);
+		ev_timer_at(in->deps.fleet.loop, &in->tick, at);
 }
 
 static void on_tick(struct ev_timer *timer)
@@ -372,7 +371,7 @@ unsigned invoke_busy(const struct invoke *in, uint64_t function_id)
 
 static struct sched_config sched_settings(const struct invoke_deps *deps)
 {
-	const struct settings *s = deps->settings;
+	const struct settings *s = deps->fleet.settings;
 	return (struct sched_config){
 		.account_concurrency = (unsigned)s->concurrency,
 		.max_environments = deps->max_environments,
@@ -399,17 +398,7 @@ struct invoke *invoke_new(const struct invoke_deps *deps, struct error *err)
 	hash_init(&in->envs);
 	struct sched_config config = sched_settings(deps);
 	in->sched = sched_new(&config);
-	struct fleet_deps fleet = {
-		.loop = deps->loop,
-		.launcher = deps->launcher,
-		.pool = deps->pool,
-		.front = deps->front,
-		.identities = deps->identities,
-		.logs = deps->logs,
-		.settings = deps->settings,
-		.code_fd = deps->code_fd,
-	};
-	in->fleet = fleet_new(&fleet, &worker_events, in, err);
+	in->fleet = fleet_new(&in->deps.fleet, &worker_events, in, err);
 	if (!in->fleet) {
 		invoke_free(in);
 		return NULL;
