@@ -226,14 +226,6 @@ static void start(struct rig *rig)
 	load(rig);
 }
 
-/* As after a crash: what is in memory is gone, the power is back. */
-static void restart(struct rig *rig)
-{
-	registry_free(rig->r);
-	rig->memory.writes_left = -1;
-	load(rig);
-}
-
 static void on_patience(struct ev_timer *t)
 {
 	ev_loop_stop(CONTAINER_OF(t, struct rig, patience)->loop);
@@ -247,12 +239,27 @@ static void settle(struct rig *rig)
 	ev_loop_run(rig->loop, NULL);
 }
 
+/* As after a crash: what is in memory is gone, the power is back. Jobs that are under way end first. */
+static void restart(struct rig *rig)
+{
+	ev_pool_free(rig->pool);
+	settle(rig);
+	registry_free(rig->r);
+	blob_close(rig->blobs);
+	rig->pool = ev_pool_new(1, &rig->err);
+	rig->blobs = blob_dir_open(rig->loop, rig->pool, rig->dirfd, &rig->err);
+	ASSERT(rig->pool && rig->blobs);
+	rig->memory.writes_left = -1;
+	load(rig);
+}
+
 static void stop(struct rig *rig)
 {
 	settle(rig);
 	json_decref(rig->result);
-	registry_free(rig->r);
 	ev_pool_free(rig->pool);
+	settle(rig);
+	registry_free(rig->r);
 	blob_close(rig->blobs);
 	ev_loop_free(rig->loop);
 	for (size_t i = 0; i < rig->memory.count; i++)
