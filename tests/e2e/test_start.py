@@ -98,6 +98,17 @@ class Start(unittest.TestCase):
         self.assertIn("account", self.refused("--account", "12", status=2))
         self.assertEqual(os.listdir(self.data), [])
 
+    def test_started_without_standard_descriptors(self):
+        """Nothing that is printed may go into a file that took their place."""
+        process = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", MAYFLY, "server", "--data", self.data, "--listen", "127.0.0.1:0"])
+        try:
+            wait_until(lambda: os.path.exists(os.path.join(self.data, "store", "kv.db")), 20, "the server started")
+            for fd in range(3):
+                self.assertEqual(os.readlink("/proc/%d/fd/%d" % (process.pid, fd)), "/dev/null")
+        finally:
+            process.terminate()
+            self.assertEqual(process.wait(20), 0)
+
     def test_help(self):
         done = run(MAYFLY, "server", "--help")
         self.assertEqual((done.returncode, done.stderr), (0, ""))

@@ -12,6 +12,7 @@
 #include "bin/mayfly/suggest.h"
 #include "bin/mayfly/term.h"
 #include "core/base/check.h"
+#include "core/base/io.h"
 
 #define X(name) extern const struct command command_##name;
 #include "bin/mayfly/commands.def"
@@ -206,6 +207,7 @@ int main(int argc, char **argv)
 {
 	struct cli cli = {0};
 	struct option_table none = {NULL, 0};
+	(void)io_fill_standard();
 	(void)args_parse(&cli.args, none, cli_common_options, 0, NULL, NULL);
 	set_up_output(&cli);
 	int status = dispatch(&cli, argc, argv);

@@ -116,3 +116,13 @@ int io_set_cloexec(int fd, int on)
 	int flags = fcntl(fd, F_GETFD);
 	return flags < 0 ? -1 : fcntl(fd, F_SETFD, on ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC);
 }
+
+int io_fill_standard(void)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		/* The lowest free number is taken, and the loop came past all lower ones. */
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return -1;
+	}
+	return 0;
+}

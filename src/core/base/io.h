@@ -18,5 +18,8 @@ int io_write_file(int dirfd, const char *path, const void *src, size_t n, unsign
 int io_put(int dirfd, const char *path, const char *text, struct error *err);
 int io_set_nonblock(int fd);
 int io_set_cloexec(int fd, int on);
+/* For programs that were started without descriptor 0, 1 or 2: /dev/null takes the place, lest what is printed goes into the
+ * first file that is opened. */
+int io_fill_standard(void);
 
 #endif
