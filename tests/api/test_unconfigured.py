@@ -3,7 +3,7 @@ import json
 
 import botocore.session
 
-from api_case import ARN, ApiCase, main
+from api_case import ARN, ApiCase, ROLE, ZIP, main
 
 NONE = "The resource you requested does not exist."
 
@@ -68,8 +68,31 @@ class Reads(ApiCase):
                    CompatibleArchitecture="archdoesnotexist")
 
 
+    def test_runtimes_of_layers(self):
+        with self.assertRaises(self.client.exceptions.ClientError) as caught:
+            self.client.list_layers(CompatibleRuntime="runtimedoesnotexist")
+        said = caught.exception.response["Error"]["Message"]
+        self.assertTrue(said.startswith("1 validation error detected: Value 'runtimedoesnotexist' at 'compatibleRuntime' failed to satisfy "
+                                        "constraint: Member must satisfy enum value set: [ruby3.5, ruby2.6, dotnetcore1.0, "), said)
+        self.assertTrue(said.endswith(", ruby3.4, ruby2.5, python3.6, python2.7]"), said)
+        self.assertEqual(self.client.list_layers(CompatibleRuntime="python3.11")["Layers"], [])
+        self.fails(400, "InvalidParameterValueException", "Layer Version Cannot be less than 1", self.client.get_layer_version, LayerName="l",
+                   VersionNumber=0)
+
+    def test_resources_of_other_kinds(self):
+        arn = "arn:aws:lambda:us-east-1:000000000000:"
+        mapping, provider = arn + "event-source-mapping:" + "0" * 8 + "-0000" * 3 + "-" + "0" * 12, arn + "capacity-provider:x"
+        signing = arn + "code-signing-config:csc-" + "a" * 17
+        self.fails(404, "ResourceNotFoundException", "Event source mapping not found: " + mapping, self.client.list_tags, Resource=mapping)
+        self.fails(404, "ResourceNotFoundException", "Capacity provider not found: " + provider, self.client.list_tags, Resource=provider)
+        self.fails(404, "ResourceNotFoundException", "The Lambda code signing configuration %s can not be found." % signing,
+                   self.client.get_code_signing_config, CodeSigningConfigArn=signing)
+        self.fails(404, "CodeSigningConfigNotFoundException", "The code signing configuration cannot be found. Check that the provided "
+                   "configuration is not deleted: %s." % signing, self.client.create_function, FunctionName="x", Runtime="python3.11",
+                   Handler="a.b", Role=ROLE, Code={"ZipFile": ZIP}, CodeSigningConfigArn=signing)
+
+
 class Missing(ApiCase):
-    # Those that answer: all others must be 501.
     def test_every_operation_of_the_model_has_an_answer(self):
         """Every operation of the SDK's own model: none is unknown, and what is missing says so by name."""
         model = botocore.session.get_session().get_service_model("lambda")

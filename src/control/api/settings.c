@@ -61,12 +61,28 @@ void api_get_function_concurrency(struct api_call *call)
 
 /* ---- tags ---- */
 
+/* Resources of other kinds, of which there are none. */
+static void fail_other(struct api_call *call, struct str arn)
+{
+	static const struct {
+		const char *part, *name;
+	} kinds[] = {{":event-source-mapping:", "Event source mapping"}, {":capacity-provider:", "Capacity provider"}};
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		if (memmem(arn.p, arn.n, kinds[i].part, strlen(kinds[i].part))) {
+			api_fail(call, ERR_NOT_FOUND, "%s not found: " STR_FMT, kinds[i].name, STR_ARG(arn));
+			return;
+		}
+	}
+	api_fail(call, ERR_NOT_FOUND, "The resource you requested does not exist.");
+}
+
 /* The function that an ARN in the path names; false: answered. */
 static bool tagged(struct api_call *call, struct function_ref *ref)
 {
-	call->params[call->param_count++] = (struct api_param){STR("FunctionName"), api_param(call, "Resource")};
-	if (!str_starts(api_param(call, "Resource"), STR("arn:")) || !function_ref_parse(ref, api_param(call, "Resource"))) {
-		api_fail(call, ERR_NOT_FOUND, "The resource you requested does not exist.");
+	struct str arn = api_param(call, "Resource");
+	call->params[call->param_count++] = (struct api_param){STR("FunctionName"), arn};
+	if (!memmem(arn.p, arn.n, ":function:", strlen(":function:")) || !function_ref_parse(ref, arn)) {
+		fail_other(call, arn);
 		return false;
 	}
 	if (ref->qualifier.p) {
