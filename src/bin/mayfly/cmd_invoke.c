@@ -136,7 +136,7 @@ static void show_phases(struct cli *cli, const char *name, const char *log, doub
 		sandbox_ms = member_ms(newest(report, name), "sandbox_ms");
 	cli_forgive(cli); /* a server without that page still has the rest */
 	double known_ms = (init_ms > 0 ? init_ms : 0) + (function_ms > 0 ? function_ms : 0) + (sandbox_ms > 0 ? sandbox_ms : 0);
-	fprintf(stderr, "%s start, %s\n", init_ms >= 0 ? "cold" : "warm", term_ms(text, whole_ms));
+	fprintf(stderr, "%s, %s\n", init_ms >= 0 ? "cold start" : function_ms >= 0 ? "warm start" : "no report", term_ms(text, whole_ms));
 	show_phase(stderr, "sandbox", sandbox_ms);
 	show_phase(stderr, "init", init_ms);
 	show_phase(stderr, "function", function_ms);
