@@ -51,6 +51,19 @@ def errors():
 ERRORS = errors()
 
 
+class Gone(AssertionError):
+    pass
+
+
+def children(pid):
+    """The children of a process: {number: program}."""
+    found = {}
+    for child in open(f"/proc/{pid}/task/{pid}/children").read().split():
+        with contextlib.suppress(OSError):
+            found[int(child)] = open(f"/proc/{child}/comm").read().strip()
+    return found
+
+
 class Message:
     def __init__(self, raw, fds):
         kind, size = struct.unpack_from("<II", raw)
@@ -181,13 +194,13 @@ class Server:
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             try:
                 self.sock.connect(place)
+                self.hello = self.expect("HELLO")
                 break
-            except OSError:
+            except (OSError, Gone):  # not there yet, or the dead one's
                 self.sock.close()
                 if time.monotonic() > end or self.process.poll() is not None:
                     raise AssertionError("no driver: " + self.logged())
                 time.sleep(0.002)
-        self.hello = self.expect("HELLO")
         self.listener = self.hello.fds[0]
 
     def order(self, raw, fds=()):
@@ -203,7 +216,7 @@ class Server:
         for _, _, data in control:
             fds.frombytes(data[: len(data) - len(data) % 4])
         if not raw:
-            raise AssertionError("the driver is gone: " + self.logged())
+            raise Gone("the driver is gone: " + self.logged())
         return raw, list(fds)
 
     def expect(self, kind, which=lambda m: True, timeout=WAIT_S):

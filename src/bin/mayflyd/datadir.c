@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "core/base/check.h"
 #include "core/base/cleanup.h"
 #include "core/base/io.h"
+#include "core/base/log.h"
 #include "core/base/rand.h"
 
 #define FORMAT "mayfly 1\n"
@@ -43,12 +43,21 @@ static int lock(struct server *s, struct error *err)
 	s->lock_fd = openat(s->data_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (s->lock_fd < 0)
 		return error_sys(err, "the data folder %s is not writable", s->data_path);
-	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-		ssize_t n = pread(s->lock_fd, pid, sizeof pid - 1, 0);
-		pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
-		return error_set(err, ERR_EXISTS, "the data folder %s is in use by another server%s%s; stop it, or choose another folder "
-		                 "with --data", s->data_path, *pid ? ", process " : "", pid);
+	/* A record lock: helpers that outlive us by a moment do not inherit it, as they would flock's. */
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	if (fcntl(s->lock_fd, F_SETLK, &whole) < 0) {
+		fcntl(s->lock_fd, F_GETLK, &whole);
+		return error_set(err, ERR_EXISTS, "the data folder %s is in use by another server, process %d; stop it, or choose another "
+		                 "folder with --data", s->data_path, whole.l_pid);
 	}
+	/* datadir_close empties it. */
+	s->unclean = pread(s->lock_fd, pid, sizeof pid - 1, 0) > 0;
+	return 0;
+}
+
+int datadir_mark(struct server *s, struct error *err)
+{
+	char pid[32];
 	snprintf(pid, sizeof pid, "%d\n", getpid());
 	if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, pid, strlen(pid), 0) < 0)
 		return error_sys(err, "the data folder %s is not writable", s->data_path);
@@ -135,6 +144,12 @@ int datadir_write_config(struct server *s, struct error *err)
 	if (fchownat(s->data_fd, "config", s->control_uid, s->control_gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return error_sys(err, "cannot hand over %s/config", s->data_path);
 	return 0;
+}
+
+void datadir_close(struct server *s)
+{
+	if (ftruncate(s->lock_fd, 0) < 0)
+		log_warn("the lock of %s is not cleared", s->data_path);
 }
 
 int datadir_open(struct server *s, struct error *err)

@@ -15,6 +15,10 @@ struct server;
 
 /* Fills data_path, data_fd and lock_fd of the server. */
 int datadir_open(struct server *s, struct error *err);
+/* From here on an end without datadir_close is one that the next server cleans up after. */
+int datadir_mark(struct server *s, struct error *err);
+/* The last act of an orderly end. */
+void datadir_close(struct server *s);
 /* Needs the real port. */
 int datadir_write_config(struct server *s, struct error *err);
 

@@ -66,7 +66,7 @@ static int prepare(struct server *s, struct error *err)
 	if (!s->signals || envs_init(s, s->capacity.max_environments, err) < 0)
 		return -1;
 	unpacks_init(&s->unpacks);
-	if (control_start(s, err) < 0)
+	if (datadir_mark(s, err) < 0 || control_start(s, err) < 0)
 		return -1;
 	startup_sweep(s);
 	startup_tmp(s);
@@ -81,6 +81,7 @@ static void finish(struct server *s)
 	cgroup_close(&s->base.cgroup);
 	if (s->base.net_ready)
 		net_sweep(s->base.id);
+	datadir_close(s);
 }
 
 static void usage(void)

@@ -38,6 +38,7 @@ struct server {
 	struct unpacks unpacks;
 	struct helper tmp_helper, sweep_helper;
 	unsigned stops;  /* signals to end that came */
+	bool unclean;    /* the folder's last server did not end in order */
 	bool announced;  /* the ready line is out */
 	int exit_status;
 };

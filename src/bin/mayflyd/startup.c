@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bin/mayflyd/server.h"
@@ -28,6 +29,7 @@
 
 #define FIXED_CONTROL_ID 699999u /* where there is no user of the name: just below the environments' users */
 #define BACKLOG 4096
+#define BIND_WAIT_MS 2000u
 #define CONTROL_FDS 7u   /* in control, for one environment */
 #define SUPERVISOR_FDS 6u
 #define CONTROL_RESERVE 256u
@@ -54,6 +56,15 @@ int startup_check(struct server *s, struct error *err)
 
 /* ---- listening ---- */
 
+/* The processes of a killed server, which have its socket too, may take a moment to end. */
+static int bind_patiently(int fd, const struct sockaddr_in *at, bool patient)
+{
+	int rc;
+	for (unsigned ms = 0; (rc = bind(fd, (const struct sockaddr *)at, sizeof *at)) < 0 && errno == EADDRINUSE && patient && ms < BIND_WAIT_MS; ms++)
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	return rc;
+}
+
 int startup_listen(struct server *s, struct error *err)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET};
@@ -67,7 +78,7 @@ int startup_listen(struct server *s, struct error *err)
 	CLEANUP_CLOSE int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
 		return error_sys(err, "cannot make the public socket");
-	if (bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || listen(fd, BACKLOG) < 0) {
+	if (bind_patiently(fd, &at, s->unclean) < 0 || listen(fd, BACKLOG) < 0) {
 		error_sys(err, "cannot listen on %s:%u", s->host, s->port);
 		return errno == EADDRINUSE ? error_wrap(err, "another program uses the port; stop it, or choose another with --listen") : -1;
 	}
