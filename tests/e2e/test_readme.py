@@ -1,6 +1,7 @@
 """The commands that people are told to type, as they are written, with every AWS CLI that is installed.
 
-README.md's shell blocks that follow a line `<!-- tested -->` are run one after the other, in one folder, by one bash each.
+README.md's shell blocks that follow a line `<!-- tested -->` are run one after the other, in one folder, by one bash each;
+the block that creates a function with the AWS CLI is run with each AWS CLI.
 """
 import json
 import os
@@ -14,13 +15,12 @@ import zipfile
 from support import MAYFLY, ROOT, run
 from harness import Server
 
-CREATE = """
-aws lambda create-function --function-name thumb --runtime python3.11 --handler app.handler --role arn:aws:iam::000000000000:role/any --zip-file fileb://app.zip
-aws lambda wait function-active-v2 --function-name thumb
-aws lambda invoke --function-name thumb --cli-binary-format raw-in-base64-out --payload '{"n":1}' --log-type Tail out.json
-cat out.json
-"""
 APP = "def handler(event, context):\n    print('got', event)\n    return {'n': event.get('n', 0) + 1}\n"
+
+
+def readme_blocks(before=""):
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+        return re.findall(r"^%s```(?:sh|shell|bash)\n(.*?)^```" % before, f.read(), re.M | re.S)
 
 
 def aws_version(path):
@@ -69,11 +69,14 @@ class Commands(unittest.TestCase):
         self.env["PATH"] = folder + ":" + self.env["PATH"]
 
     def check_create(self, env_command, version):
-        # Version 1 of the CLI always takes the payload as it is, and has no such option.
-        create = CREATE.replace(" --cli-binary-format raw-in-base64-out", "") if version < (2, 0) else CREATE
-        said = self.shell('eval "$(%s)"\n%s' % (env_command, create)).stdout
+        create = next(b for b in readme_blocks() if "aws lambda create-function" in b)
+        self.assertIn('eval "$(build/mayfly env)"', create)
+        create = create.replace("build/mayfly env", env_command)
+        if version < (2, 0):  # it always takes the payload as it is, and has no such option
+            create = create.replace(" --cli-binary-format raw-in-base64-out", "")
+        said = self.shell(create + "cat out.json").stdout
         self.assertEqual(said[said.rindex("{"):].strip(), '{"n": 2}')
-        answer = json.loads(re.search(r'\{\s*"StatusCode".*?\}', said, re.S)[0])
+        answer = json.loads(re.search(r'\{[^{}]*"LogResult"[^{}]*\}', said)[0])
         self.assertEqual((answer["StatusCode"], answer["ExecutedVersion"]), (200, "$LATEST"))
         self.assertTrue(answer["LogResult"])
 
@@ -145,8 +148,7 @@ class Commands(unittest.TestCase):
             self.assertIn(words, self.shell("build/mayfly " + command, status=1).stderr)
 
     def test_readme(self):
-        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
-            blocks = re.findall(r"^<!-- tested -->\n+```(?:sh|shell|bash)\n(.*?)^```", f.read(), re.M | re.S)
+        blocks = readme_blocks("<!-- tested -->\n+")
         self.assertTrue(blocks, "README.md has no block after a line <!-- tested -->")
         for block in blocks:
             self.shell(block)
