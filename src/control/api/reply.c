@@ -6,6 +6,7 @@
 
 #include "control/api/api_priv.h"
 #include "core/base/cleanup.h"
+#include "core/base/log.h"
 #include "core/json/value.h"
 #include "core/json/write.h"
 
@@ -142,6 +143,8 @@ void api_fail_type(struct api_call *call, int status, const char *type, const ch
 void api_fail_error(struct api_call *call, const struct error *err)
 {
 	const struct error_info *info = error_info(err->code);
+	if (info->http_status >= 500 && err->code != ERR_UNSUPPORTED)
+		log_error(STR_FMT " failed, request %s: %s", STR_ARG(call->operation), call->request_id, err->msg);
 	api_fail_type(call, info->http_status, info->aws_type, info->body_key, err->msg, NULL);
 }
 
