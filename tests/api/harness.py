@@ -56,7 +56,13 @@ class Server:
         self.url = None
         self.errors = os.path.join(self.data + ".log")
         if start:
-            self.start()
+            try:
+                self.start()
+            except BaseException:
+                if self.process:
+                    self.process.kill()
+                self.close()
+                raise
 
     @classmethod
     def shared(cls, *options):

@@ -2,6 +2,7 @@
 import base64
 import glob
 import os
+import random
 import threading
 import uuid
 
@@ -77,7 +78,8 @@ class Storm:
         listed = {f["FunctionName"] for f in self.functions(client)}
         test.assertEqual(self.acknowledged - listed - self.deleting, set(), "acknowledged, and lost")
         test.assertEqual(listed - set(self.allowed), set(), "deleted, and there again")
-        known = sorted(n for n in listed if len(self.allowed[n]) == 1 and n in self.seen)
+        known = sorted(n for n in listed & self.seen if len(self.allowed[n]) == 1)
+        random.Random(self.rounds).shuffle(known)
         for name in listed - set(known[SAMPLE:]):
             client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig=WAIT)
             client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig=WAIT)
