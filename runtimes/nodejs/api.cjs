@@ -1,16 +1,15 @@
 'use strict';
-// The Runtime API over one bare keep-alive socket: an invocation's answer and the request for the next invocation
+// The Runtime API over one keep-alive connection: an invocation's answer and the request for the next invocation
 // leave in one write, and the server's two answers come back in that order.
 //
-// While a function runs the socket is unreferenced: only then can the event loop become empty, which is what
+// While a function runs the connection is unreferenced: only then can the event loop become empty, which is what
 // callbackWaitsForEmptyEventLoop is about.
 
-const net = require('net');
+const wire = require('./wire.cjs');
 
 const PREFIX = '/2018-06-01/runtime/';
 const HEAD_MAX_BYTES = 1 << 20;
-const RECV_BYTES = 65536;
-// Up to this length header and body are joined as one string; above it the body is a buffer of its own.
+// Up to this length header and body are joined as one string.
 const JOIN_MAX_CHARS = 16384;
 const EMPTY = Buffer.alloc(0);
 
@@ -21,7 +20,7 @@ class Api {
     this.port = colon < 0 ? 80 : Number(address.slice(colon + 1));
     this.tail = ` HTTP/1.1\r\nHost: ${address}\r\nUser-Agent: mayfly-nodejs/${process.versions.node}\r\n`;
     this.getNext = `GET ${PREFIX}invocation/next${this.tail}\r\n`;
-    this.socket = null;
+    this.wire = null;
     this.waiting = [];       // who gets the next answers, in their order
     this.onInvocation = null; // set while the next invocation is awaited
     this.attempts = 0;       // connections made since the last answer
@@ -31,7 +30,7 @@ class Api {
   askNext(onInvocation) {
     this.onInvocation = onInvocation;
     this.waiting.push(this.onNextAnswer);
-    this.send(this.getNext, null);
+    this.send([this.getNext], true);
   }
 
   /** Sends an answer and asks for the next invocation in one write. */
@@ -52,69 +51,43 @@ class Api {
   /** Begins an answer whose body is sent by hand, in chunks, with sendRaw. */
   beginStream(path, headers) {
     this.waiting.push(this.onAck);
-    this.send(`POST ${PREFIX}${path}${this.tail}Transfer-Encoding: chunked\r\n${headers}\r\n`, null);
-    this.socket.unref();
+    this.send([`POST ${PREFIX}${path}${this.tail}Transfer-Encoding: chunked\r\n${headers}\r\n`], false);
+    this.wire.unref();
   }
 
   sendRaw(parts, done) {
-    const socket = this.socket;
-    if (socket === null) {
-      done(new Error('The Runtime API closed the connection'));
-      return;
-    }
-    socket.cork();
-    for (const part of parts.slice(0, -1)) socket.write(part);
-    socket.write(parts[parts.length - 1], done);
-    socket.uncork();
+    if (this.wire === null) done(new Error('The Runtime API closed the connection'));
+    else this.wire.writeParts(parts, done);
   }
 
   sendPost(path, body, headers, tail) {
     const length = Buffer.byteLength(body);
     const head = `POST ${PREFIX}${path}${this.tail}Content-Type: application/json\r\nContent-Length: ${length}\r\n${headers}\r\n`;
-    if (length <= JOIN_MAX_CHARS) this.send(head + body + tail, null);
-    else this.send(head, [Buffer.from(body), tail]);
+    if (length <= JOIN_MAX_CHARS) this.send([head + body + tail], length === body.length);
+    else this.send([head, body, tail], false);
   }
 
-  send(first, more) {
-    const socket = this.socket || this.connect();
-    socket.ref();
-    if (more === null) {
-      socket.write(first);
-      return;
-    }
-    socket.cork();
-    socket.write(first);
-    for (const part of more) if (part.length) socket.write(part);
-    socket.uncork();
+  send(parts, ascii) {
+    const connection = this.wire || this.connect();
+    connection.ref();
+    if (parts.length === 1) connection.write(parts[0], ascii);
+    else connection.writeParts(parts, null);
   }
 
   connect() {
     this.attempts++;
     this.pending = EMPTY;
     this.partial = null;
-    const socket = net.connect({
-      host: this.host,
-      port: this.port,
-      noDelay: true,
-      onread: {
-        buffer: Buffer.allocUnsafeSlow(RECV_BYTES),
-        callback: (size, buffer) => {
-          this.onData(buffer.subarray(0, size));
-          return true;
-        },
-      },
+    const connection = wire.connect(this.host, this.port, (chunk) => this.onData(chunk), () => {
+      if (this.wire === connection) this.onClose();
     });
-    this.socket = socket;
-    socket.on('error', () => {});
-    socket.on('close', () => {
-      if (this.socket === socket) this.onClose();
-    });
-    return socket;
+    this.wire = connection;
+    return connection;
   }
 
   /** The server dropped the connection: what was asked for is asked for again, once. */
   onClose() {
-    this.socket = null;
+    this.wire = null;
     const asked = this.onInvocation !== null;
     this.waiting = [];
     if (this.lastWords) this.lastWords();
@@ -145,7 +118,7 @@ class Api {
   takeAnswer(buffer) {
     const end = buffer.indexOf('\r\n\r\n');
     if (end < 0) {
-      if (buffer.length > HEAD_MAX_BYTES) this.socket.destroy();
+      if (buffer.length > HEAD_MAX_BYTES) this.wire.destroy();
       return null;
     }
     const start = end + 4;
@@ -181,7 +154,7 @@ class Api {
       return buffer.subarray(start);
     }
     if (!/chunked/i.test(headers['transfer-encoding'] || '')) {
-      this.socket.destroy();
+      this.wire.destroy();
       return null;
     }
     const parsed = require('./chunked.cjs').decode(buffer, start);
@@ -209,7 +182,7 @@ class Api {
     const onInvocation = this.onInvocation;
     this.onInvocation = null;
     this.attempts = 0;
-    this.socket.unref();
+    this.wire.unref();
     onInvocation(headers, body);
   }
 }

@@ -16,7 +16,7 @@ function setModulePath(root) {
   const runtime = process.env.LAMBDA_RUNTIME_DIR || '/var/runtime';
   process.env.NODE_PATH = [`/opt/nodejs/node${major}/node_modules`, '/opt/nodejs/node_modules',
     `${runtime}/node_modules`, runtime, root].join(':');
-  require('module')._initPaths();
+  module.constructor._initPaths(); // require('module') would load the ESM loader
 }
 
 function split(name) {
