@@ -101,6 +101,7 @@ static int launch(struct server *s, struct helper *h, int group_fd, struct error
 		return error_sys(err, "cannot make a helper's socket");
 	CLEANUP_CLOSE int mine = sock[0];
 	CLEANUP_CLOSE int its = sock[1];
+	(void)its; /* clang does not count the cleanup as a use */
 	pid_t pid = fork_into(group_fd, &h->pidfd);
 	if (pid == 0) {
 		close(sock[0]);
