@@ -302,10 +302,6 @@ class Server:
         env.close()
         return env
 
-    def group_id(self):
-        st = os.stat(self.data)
-        return st.st_dev, st.st_ino
-
     def stop(self, timeout=WAIT_S):
         """Ends it as an operator does; its exit status."""
         if self.process and self.process.poll() is None:
@@ -331,12 +327,17 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def groups():
-    """Control groups of servers, anywhere."""
+def group_of(pid):
+    """Name of the server's control groups that a process of an environment is in: mayfly-<id>."""
+    return re.search(r"/(mayfly-[0-9a-f]+)/e\d+", open(f"/proc/{pid}/cgroup").read())[1]
+
+
+def groups(name):
+    """The folders of these control groups, in every hierarchy."""
     found = []
     for top, folders, _ in os.walk("/sys/fs/cgroup"):
-        found += [os.path.join(top, f) for f in folders if f.startswith("mayfly-")]
-        folders[:] = [f for f in folders if top.count("/") < 4]
+        found += [os.path.join(top, f) for f in folders if f == name]
+        folders[:] = [f for f in folders if top.count("/") < 4 and not f.startswith("mayfly-")]
     return found
 
 

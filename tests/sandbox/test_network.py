@@ -7,9 +7,12 @@ import rig
 
 HOST, INTERNET = f"mft{os.getpid()}h", f"mft{os.getpid()}i"
 
-# One answer a connection, from whatever address was asked.
+# Not `ip netns exec`, which hides the control groups.
+INSIDE = ["/usr/bin/nsenter", f"--net=/run/netns/{HOST}"]
+
+# One answer a connection, from whatever address was asked. Ends with its standard input.
 SERVICE = """
-import socket, sys, threading
+import os, socket, sys, threading
 def serve(address):
     s = socket.create_server(address)
     while True:
@@ -17,15 +20,16 @@ def serve(address):
         c.sendall(('%s saw %s' % (address[0], peer[0])).encode())
         c.close()
 for a in sys.argv[1:]:
-    threading.Thread(target=serve, args=((a, 8080),)).start()
+    threading.Thread(target=serve, args=((a, 8080),), daemon=True).start()
 print('on', flush=True)
+sys.stdin.read()
 """
 
 ASK = """
 import socket, sys
 for a in %r:
     try:
-        with socket.create_connection((a, 8080), timeout=2) as s:
+        with socket.create_connection((a, 8080), timeout=0.5) as s:
             print(a, s.recv(100).decode())
     except OSError as e:
         print(a, 'no')
@@ -39,9 +43,9 @@ def ip(*words, ns=None):
 class Network(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.services = []
         for ns in (HOST, INTERNET):
             ip("netns", "add", ns)
+            cls.addClassCleanup(ip, "netns", "del", ns)
             ip("link", "set", "lo", "up", ns=ns)
         ip("link", "add", "up0", "netns", HOST, "type", "veth", "peer", "name", "down0", "netns", INTERNET)
         for ns, interface, address in ((HOST, "up0", "10.77.0.2/24"), (INTERNET, "down0", "10.77.0.1/24")):
@@ -52,23 +56,21 @@ class Network(unittest.TestCase):
             ip("addr", "add", address, "dev", "lo", ns=INTERNET)
         cls.serve(INTERNET, "10.77.0.1", "203.0.113.7", "169.254.169.254")
         cls.serve(HOST, "0.0.0.0")
-        cls.server = rig.Server("--pool", "1", prefix=["/sbin/ip", "netns", "exec", HOST])
+        cls.server = rig.Server("--pool", "1", prefix=INSIDE)
+        cls.addClassCleanup(cls.server.remove)
 
     @classmethod
     def serve(cls, ns, *addresses):
-        p = subprocess.Popen(["/sbin/ip", "netns", "exec", ns, "/usr/bin/python3", "-c", SERVICE, *addresses], stdout=subprocess.PIPE)
+        p = subprocess.Popen(["/sbin/ip", "netns", "exec", ns, "/usr/bin/python3", "-c", SERVICE, *addresses],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         p.stdout.readline()
-        cls.services.append(p)
+        cls.addClassCleanup(cls.stop, p)
 
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.remove()
-        for p in cls.services:
-            p.kill()
-            p.wait()
-            p.stdout.close()
-        for ns in (HOST, INTERNET):
-            ip("netns", "del", ns)
+    @staticmethod
+    def stop(p):
+        p.stdin.close()
+        p.wait()
+        p.stdout.close()
 
     def ask(self, *addresses, network=1):
         e = self.server.python(ASK % (addresses,), network=network)
@@ -133,7 +135,7 @@ socket.create_server(('0.0.0.0', 8080)).accept()
         return subprocess.run(["/sbin/ip", "netns", "exec", HOST, "/usr/sbin/nft", "list", "tables"], capture_output=True, text=True).stdout
 
     def test_nothing_is_left(self):
-        s = rig.Server("--pool", "0", prefix=["/sbin/ip", "netns", "exec", HOST])
+        s = rig.Server("--pool", "0", prefix=INSIDE)
         try:
             before = self.rules()
             s.sh("true", network=1)

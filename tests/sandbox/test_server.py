@@ -318,17 +318,12 @@ class Server(unittest.TestCase):
         self.assertEqual(s.process.wait(5), 0)
         self.assertTrue(gone(e.started.pid))
 
-    def names(self):
-        return [g for g in rig.groups() if g.endswith(self.name)]
-
     def test_nothing_is_left_after_the_end(self):
         s = self.server
-        s.run(["/bin/sleep", "100"])
-        (self.name,) = {os.path.basename(g) for g in rig.groups()
-                        if any(str(p) in open(os.path.join(top, "cgroup.procs")).read().split()
-                               for top, _, files in os.walk(g) if "cgroup.procs" in files for p in [self.any_env()])}
+        name = rig.group_of(s.run(["/bin/sleep", "100"]).started.pid)
+        self.assertTrue(rig.groups(name))
         self.assertEqual(s.stop(), 0)
-        self.assertEqual(self.names(), [])
+        self.assertEqual(rig.groups(name), [])
         self.assertNotIn(s.data, open("/proc/mounts").read())
 
     def loops(self):
@@ -342,6 +337,7 @@ class Server(unittest.TestCase):
             e.read(b"on")
         os.write(envs[0].freeze, b"1" if envs[0].started.cgroup_v2 else b"FROZEN")
         pids = [e.started.pid for e in envs] + [self.control_pid()]
+        name = rig.group_of(pids[0])
         inner = [int(p) for e in envs for p in self.below(e.started.pid)]
         self.assertGreaterEqual(len(inner), 6)
         for e in envs:
@@ -349,8 +345,7 @@ class Server(unittest.TestCase):
         s.process.kill()
         s.process.wait()
         until(lambda: all(map(gone, pids + inner)), "all processes of a killed server end")
-        left = rig.groups()
-        self.assertTrue(left)
+        self.assertTrue(rig.groups(name))
         s.process.stdout.close()
         s.start()
         self.assertIn("had left were ended and removed", s.logged())
@@ -365,13 +360,14 @@ class Server(unittest.TestCase):
     def test_kill_9_of_everything_leaves_what_a_start_can_sweep(self):
         s = self.server
         e = s.run(["/bin/sleep", "1000"])
+        name = rig.group_of(e.started.pid)
         for pid in (s.process.pid, self.control_pid(), e.started.pid):
             os.kill(pid, signal.SIGKILL)
         s.process.wait()
         s.process.stdout.close()
         # A stray process in a group, as if one had not died: it is ended by the sweep.
         stray = subprocess.Popen(["/bin/sleep", "1000"])
-        for g in rig.groups():
+        for g in rig.groups(name):
             for top, _, files in os.walk(g):
                 if re.search(r"/e\d+$", top) and "cgroup.procs" in files and "unified" in top:
                     open(os.path.join(top, "cgroup.procs"), "w").write(str(stray.pid))

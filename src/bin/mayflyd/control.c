@@ -5,6 +5,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,7 @@ static int become_control(struct server *s, int sock, struct error *err)
 	    confine_identity(s->control_uid, s->control_gid, 0, err) < 0 || confine_no_rights(err) < 0 ||
 	    confine_die_with_parent(err) < 0)
 		return -1;
+	s->argv[-1] = (char *)(uintptr_t) "mayfly-control"; /* our copy's; the options after it are the same */
 	syscall(SYS_execveat, exe, "", s->argv - 1, its_environment(env), AT_EMPTY_PATH);
 	return error_sys(err, "cannot start mayfly-control");
 }

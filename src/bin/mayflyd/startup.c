@@ -225,7 +225,7 @@ int startup_isolation(struct server *s, struct error *err)
 	/* Whatever is mounted from here on ends with this process and its children. */
 	if (unshare(CLONE_NEWNS) < 0)
 		return error_sys(err, "cannot make a mount namespace");
-	if (mnt_private(err) < 0 || cgroup_open(&s->base.cgroup, s->settings.cgroup_root, name, err) < 0)
+	if (mnt_follow(err) < 0 || cgroup_open(&s->base.cgroup, s->settings.cgroup_root, name, err) < 0)
 		return -1;
 	sweep(s);
 	snprintf(path, sizeof path, "%s/run", s->data_path);

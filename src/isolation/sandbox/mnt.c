@@ -84,3 +84,10 @@ int mnt_private(struct error *err)
 		return error_sys(err, "cannot make mounts private");
 	return 0;
 }
+
+int mnt_follow(struct error *err)
+{
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return error_sys(err, "cannot make mounts follow the machine's");
+	return 0;
+}

@@ -17,5 +17,7 @@ int mnt_set_attr(const char *path, uint64_t attr, struct error *err);
 int mnt_pivot(const char *root, struct error *err);
 /* Stops mounts made here from reaching others. */
 int mnt_private(struct error *err);
+/* The same, but what the machine unmounts is unmounted here too: a long-lived process must not hold on to its disks. */
+int mnt_follow(struct error *err);
 
 #endif

@@ -50,7 +50,15 @@ static int ask(struct request *r, struct error *err)
 	if (fd < 0 || send(fd, r, r->head.nlmsg_len, 0) < 0 || recv(fd, &answer, sizeof answer, 0) < (ssize_t)sizeof answer.head)
 		return error_sys(err, "cannot speak to the kernel's network part");
 	errno = answer.head.nlmsg_type == NLMSG_ERROR ? -answer.body.error : EPROTO;
-	return errno ? error_sys(err, "cannot make a pair of interfaces") : 0;
+	return errno ? error_sys(err, "cannot change interfaces") : 0;
+}
+
+void net_remove_link(const char *name)
+{
+	struct request r = {.head = {.nlmsg_len = NLMSG_LENGTH(sizeof r.info), .nlmsg_type = RTM_DELLINK,
+	                             .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK}};
+	put(&r, IFLA_IFNAME, name, strlen(name) + 1);
+	ask(&r, NULL);
 }
 
 int net_make_pair(const char *outer, const char *inner, pid_t pid, struct error *err)

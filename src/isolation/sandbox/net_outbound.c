@@ -137,6 +137,8 @@ int net_connect(const char *id, unsigned slot, pid_t pid, bool have_rules, struc
 	/* Rules first: there is no moment without them. */
 	if (!have_rules && (put_rules(id, err) < 0 || forward_from_uplinks(err) < 0))
 		return -1;
+	/* The kernel takes its time to end a dead sandbox's network, so the slot's last pair may still be there. */
+	net_remove_link(outer);
 	if (net_make_pair(outer, INNER, pid, err) < 0)
 		return -1;
 	/* A kernel without IPv6 has nothing to switch off. */

@@ -209,10 +209,12 @@ static int read_entries(struct unpack *u, struct error *err)
 
 static int open_zip(struct unpack *u, int zip_fd, struct error *err)
 {
-	char magic[2];
+	char magic[4];
 	/* libarchive also finds a zip in the middle of other things; Lambda does not take everything that it does. */
-	if (pread(zip_fd, magic, 2, 0) != 2 || memcmp(magic, "PK", 2) != 0)
+	if (pread(zip_fd, magic, sizeof magic, 0) != sizeof magic || memcmp(magic, "PK", 2) != 0)
 		return not_a_zip(err);
+	if (memcmp(magic, "PK\5\6", sizeof magic) == 0)
+		return error_set(err, ERR_INVALID, "Uploaded file must be a non-empty zip");
 	u->zip = archive_read_new();
 	if (!u->zip)
 		return error_set(err, ERR_NO_MEMORY, "no memory to unpack");
