@@ -109,6 +109,22 @@ class Start(unittest.TestCase):
             process.terminate()
             self.assertEqual(process.wait(20), 0)
 
+    def test_lets_go_of_what_the_machine_unmounts(self):
+        subprocess.run(["mount", "-t", "tmpfs", "none", self.data], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", self.data])
+        subprocess.run(["mount", "--make-shared", self.data], check=True)
+        disk = os.path.join(self.data, "disk")
+        os.mkdir(disk)
+        subprocess.run(["mount", "-t", "tmpfs", "none", disk], check=True)
+        with Server() as server:
+            server.deploy(CODE)
+            subprocess.run(["umount", disk], check=True)
+            holders = []
+            for pid in server.children():
+                with open("/proc/%d/mountinfo" % pid) as f:
+                    holders += [pid for line in f if disk in line]
+            self.assertEqual(holders, [])
+
     def test_help(self):
         done = run(MAYFLY, "server", "--help")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
