@@ -33,6 +33,7 @@ struct server {
 	struct http_pool http_pool;
 	struct http_config http_config;
 	struct http_server front;
+	struct http_server inside; /* the endpoint as environments see it */
 	struct http_listener listener;
 	struct launcher *launcher;
 	struct ipc_hello hello;
@@ -45,7 +46,7 @@ struct server {
 	struct registry *registry;
 	struct invoke *invoke;
 	struct api *api;
-	bool front_open, draining;
+	bool draining;
 	struct error failure; /* why the loop was stopped, unless it was asked for */
 	struct ev_timer drain_limit;
 };
@@ -220,7 +221,7 @@ static int make_invoke(struct server *s, struct error *err)
 			.loop = s->loop,
 			.launcher = s->launcher,
 			.pool = &s->http_pool,
-			.front = &s->front,
+			.front = &s->inside,
 			.identities = s->identities,
 			.logs = s->logs,
 			.settings = s->settings,
@@ -278,8 +279,6 @@ static int make_api(struct server *s, struct error *err)
 
 static void open_front(struct server *s)
 {
-	/* The handler is the API's own, but for the end of a drain, which is ours. */
-	s->front_open = true;
 	if (http_server_listen(&s->front, &s->listener, STEAL_FD(s->listener_fd), &s->failure) < 0) {
 		stop(s);
 		return;
@@ -308,12 +307,12 @@ static struct http_handler front_handler(void)
 	return h;
 }
 
-static int make_front(struct server *s, const struct http_handler *handler)
+static void make_front(struct server *s, const struct http_handler *handler)
 {
 	s->http_config = http_config_default;
 	s->http_config.conns_max = connections_max(s);
 	http_server_init(&s->front, s->loop, &s->http_config, handler, &s->http_pool, NULL);
-	return 0;
+	http_server_init(&s->inside, s->loop, &s->http_config, &api_inside_http_handler, &s->http_pool, NULL);
 }
 
 static int make_parts(struct server *s, int message_fd, struct error *err)
@@ -331,7 +330,7 @@ static int make_parts(struct server *s, int message_fd, struct error *err)
 	if (open_data(s, err) < 0 || open_logs(s, err) < 0 || make_invoke(s, err) < 0 || make_registry(s, err) < 0 ||
 	    make_api(s, err) < 0)
 		return -1;
-	s->front.arg = s->api;
+	s->front.arg = s->inside.arg = s->api;
 	registry_load(s->registry, on_loaded, s);
 	return 0;
 }
@@ -377,6 +376,7 @@ void server_free(struct server *s)
 		return;
 	ev_timer_stop(&s->drain_limit);
 	http_server_release(&s->front);
+	http_server_release(&s->inside);
 	invoke_free(s->invoke);
 	ev_pool_free(s->pool);
 	kv_close(s->kv);
