@@ -131,11 +131,16 @@ def python_with_sdk():
     return "/usr/bin/python3"
 
 
+def default_signals():
+    """A shell's background job ignores SIGINT, and would hand that on; tests of programs that end by it need it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run_command(command, env, log, limit_seconds):
     """Exit status; -1 when the limit passed: then the whole process group, which is ours, was ended."""
     with open(log, "wb") as out:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=out,
-                                   stderr=subprocess.STDOUT, start_new_session=True)
+                                   stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=default_signals)
         try:
             return process.wait(limit_seconds)
         except BaseException as e:

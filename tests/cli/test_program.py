@@ -1,7 +1,6 @@
 """The program itself: finding the server, help, errors, logs, top, doctor, completion."""
 import json
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -130,7 +129,7 @@ class Logs(CliCase):
             self.event(3, 15, "late\n")
             self.assertEqual({process.stdout.readline().split()[1] for _ in range(2)}, {"second", "late"})
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             process.communicate(timeout=LIMIT_SECONDS)
 
 
