@@ -5,8 +5,6 @@
 // While a function runs the connection is unreferenced: only then can the event loop become empty, which is what
 // callbackWaitsForEmptyEventLoop is about.
 
-const wire = require('./wire.cjs');
-
 const PREFIX = '/2018-06-01/runtime/';
 const HEAD_MAX_BYTES = 1 << 20;
 // Up to this length header and body are joined as one string.
@@ -14,7 +12,9 @@ const JOIN_MAX_CHARS = 16384;
 const EMPTY = Buffer.alloc(0);
 
 class Api {
-  constructor(address) {
+  /** `connect` is wire.cjs' way to make a connection. */
+  constructor(address, connect) {
+    this.dial = connect;
     const colon = address.lastIndexOf(':');
     this.host = colon < 0 ? address : address.slice(0, colon);
     this.port = colon < 0 ? 80 : Number(address.slice(colon + 1));
@@ -78,7 +78,7 @@ class Api {
     this.attempts++;
     this.pending = EMPTY;
     this.partial = null;
-    const connection = wire.connect(this.host, this.port, (chunk) => this.onData(chunk), () => {
+    const connection = this.dial(this.host, this.port, (chunk) => this.onData(chunk), () => {
       if (this.wire === connection) this.onClose();
     });
     this.wire = connection;

@@ -1,11 +1,29 @@
 'use strict';
 // Entry of the managed Node.js runtimes: `node /var/runtime/bootstrap.cjs`. CommonJS, since a module that is started
-// as ESM costs 10 ms more; ESM handlers are imported dynamically. What most functions never use (streaming, error
-// formatting, JSON logs) is in files of its own, loaded at its first use.
+// as ESM costs 10 ms more; ESM handlers are loaded from here. What many functions never use (streaming, errors, logs)
+// is in files of its own, loaded at its first use.
 
-const { Api } = require('./api.cjs');
-const { makeContext } = require('./context.cjs');
-const logs = require('./logs.cjs');
+const fs = require('fs');
+
+/** Loads a file of this folder without the search, stat and realpath of require, which cost more than its compilation. */
+function part(name) {
+  const Module = module.constructor;
+  const file = `${__dirname}/${name}`;
+  if (Module._cache[file]) return Module._cache[file].exports;
+  const loaded = new Module(file, module);
+  loaded.filename = file;
+  Module._cache[file] = loaded;
+  loaded._compile(fs.readFileSync(file, 'utf8'), file);
+  loaded.loaded = true;
+  return loaded.exports;
+}
+
+const { connect } = part('wire.cjs');
+const { Api } = part('api.cjs');
+const { makeContext } = part('context.cjs');
+
+const logs = () => part('logs.cjs');
+const errors = () => part('errors.cjs');
 
 const REQUEST_ID = Symbol.for('aws.lambda.runtime.requestId');
 const TENANT_ID = Symbol.for('aws.lambda.runtime.tenantId');
@@ -37,7 +55,7 @@ class Runtime {
     const trace = headers['lambda-runtime-trace-id'];
     if (trace) process.env._X_AMZN_TRACE_ID = trace;
     else delete process.env._X_AMZN_TRACE_ID;
-    if (this.streaming) require('./streaming.cjs').invoke(this, headers, body);
+    if (this.streaming) part('streaming.cjs').invoke(this, headers, body);
     else this.invokeBuffered(id, headers, body);
   }
 
@@ -61,21 +79,20 @@ class Runtime {
   }
 
   respondError(id, error) {
-    const errors = require('./errors.cjs');
-    logs.error('Invoke Error', error);
+    logs().error('Invoke Error', error);
     this.onEmptyLoop = null;
-    const { body, header } = errors.toRequest(error);
+    const { body, header } = errors().toRequest(error);
     this.api.postAndNext(`invocation/${id}/error`, body, header, this.onInvocation);
   }
 
   /** Reports what nobody caught and ends the process once the server has it. */
   die(title, error, exitCode) {
-    logs.error(title, error);
+    logs().error(title, error);
     if (this.dying) return;
     this.dying = true;
     // Between invocations there is nothing to report an error to.
     if (this.api.onInvocation !== null) process.exit(exitCode);
-    const { body, header } = require('./errors.cjs').toRequest(error);
+    const { body, header } = errors().toRequest(error);
     const path = this.id === null ? 'init/error' : `invocation/${this.id}/error`;
     this.api.post(path, body, header, () => process.exit(exitCode));
   }
@@ -124,7 +141,7 @@ class Call {
 function installProcessHooks(runtime) {
   process.on('uncaughtException', (error) => runtime.die('Uncaught Exception', error, 129));
   process.on('unhandledRejection', (reason, promise) => {
-    const { UnhandledPromiseRejection } = require('./errors.cjs');
+    const { UnhandledPromiseRejection } = errors();
     runtime.die('Unhandled Promise Rejection', new UnhandledPromiseRejection(reason, promise), 128);
   });
   process.on('beforeExit', () => {
@@ -134,11 +151,22 @@ function installProcessHooks(runtime) {
   });
 }
 
+/** Many functions never log: what formats their records is loaded with the first one. */
+function patchConsole() {
+  let loggers = null;
+  const logger = (name) => (...params) => {
+    if (loggers === null) loggers = logs().loggers(() => globalThis[REQUEST_ID], () => globalThis[TENANT_ID]);
+    loggers[name](...params);
+  };
+  for (const name of ['trace', 'debug', 'info', 'warn', 'error', 'fatal']) console[name] = logger(name);
+  console.log = console.info;
+}
+
 async function main() {
-  logs.patchConsole(() => globalThis[REQUEST_ID], () => globalThis[TENANT_ID]);
-  const runtime = new Runtime(new Api(process.env.AWS_LAMBDA_RUNTIME_API || ''));
+  patchConsole();
+  const runtime = new Runtime(new Api(process.env.AWS_LAMBDA_RUNTIME_API || '', connect));
   installProcessHooks(runtime);
-  const loader = require('./loader.cjs');
+  const loader = part('loader.cjs');
   try {
     const root = process.env.LAMBDA_TASK_ROOT || '/var/task';
     const loaded = loader.load(root, process.argv[2] || process.env._HANDLER || '');

@@ -5,7 +5,7 @@ const { format } = require('util');
 const { writeSync } = require('fs');
 
 const LEVELS = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'];
-let asJson = false;
+const asJson = (process.env.AWS_LAMBDA_LOG_FORMAT || '').toUpperCase() === 'JSON';
 
 function write(line) {
   // Carriage returns keep a record of several lines in one piece.
@@ -48,8 +48,8 @@ function jsonRecord(level, requestId, tenantId, params) {
   return JSON.stringify(record);
 }
 
-function patchConsole(requestId, tenantId) {
-  asJson = (process.env.AWS_LAMBDA_LOG_FORMAT || '').toUpperCase() === 'JSON';
+/** The console's functions by name. */
+function loggers(requestId, tenantId) {
   const lowest = Math.max(0, LEVELS.indexOf((process.env.AWS_LAMBDA_LOG_LEVEL || '').toUpperCase()));
   const logger = (level) => {
     // FATAL is never filtered out.
@@ -57,8 +57,7 @@ function patchConsole(requestId, tenantId) {
     if (asJson) return (...params) => write(jsonRecord(level, requestId(), tenantId(), params.length ? params : [undefined]));
     return (message, ...params) => write(`${new Date().toISOString()}\t${requestId()}\t${level}\t${format(message, ...params)}`);
   };
-  for (const level of LEVELS) console[level.toLowerCase()] = logger(level);
-  console.log = console.info;
+  return Object.fromEntries(LEVELS.map((level) => [level.toLowerCase(), logger(level)]));
 }
 
 /** Logs an error of the invocation or of the process with its title. */
@@ -68,4 +67,4 @@ function error(title, problem) {
   else console.error(title, errors.toLogText(errors.intoError(problem)));
 }
 
-module.exports = { patchConsole, error };
+module.exports = { loggers, error };
