@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 import zipfile
 
-from api_case import ARN, ApiCase, REGION, ROLE, ZIP, ZIP2, main, needs_server, unique, zip_of
+from api_case import ARN, ApiCase, REGION, ROLE, ZIP, ZIP2, main, needs_server, unique, zip_of, needs_current_sdk
 
 RUNTIMES = ("nodejs20.x, python3.14, provided.al2023, python3.12, python3.13, nodejs24.x, nodejs22.x, java25, python3.10, python3.11, "
             "java21, ruby3.3, ruby3.4, ruby3.2, python3.8, python3.9, java17, nodejs16.x, dotnet10, dotnet8, java11, dotnet6, "
@@ -16,6 +16,7 @@ RUNTIMES = ("nodejs20.x, python3.14, provided.al2023, python3.12, python3.13, no
 
 
 class Create(ApiCase):
+    @needs_current_sdk
     def test_answer_has_awss_defaults(self):
         name = unique()
         self.addCleanup(self.forget, name)
@@ -40,6 +41,7 @@ class Create(ApiCase):
         self.assertEqual((now["State"], now["LastUpdateStatus"]), ("Active", "Successful"))
         self.assertNotIn("StateReason", now)
 
+    @needs_current_sdk
     def test_given_settings_come_back(self):
         given = {"Description": "d", "Timeout": 900, "MemorySize": 10240, "Environment": {"Variables": {"A_B": "1", "long": "é"}},
                  "EphemeralStorage": {"Size": 1024}, "TracingConfig": {"Mode": "Active"}, "Architectures": ["arm64"],
@@ -418,6 +420,7 @@ class Update(ApiCase):
                    FunctionName=name + ":1", ZipFile=ZIP2)
         self.assertEqual(self.client.get_function_configuration(FunctionName=name)["CodeSize"], len(ZIP))
 
+    @needs_current_sdk
     def test_configuration(self):
         name = self.create(Environment={"Variables": {"AA": "1"}}, LoggingConfig={"LogFormat": "JSON"})
         before = self.client.get_function_configuration(FunctionName=name)

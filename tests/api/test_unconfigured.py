@@ -100,7 +100,7 @@ class Missing(ApiCase):
         for operation in model.operation_names:
             http = model.operation_model(operation).http
             path = http["requestUri"]
-            for shape in ("{FunctionName}", "{Name}", "{UUID}", "{LayerName}", "{VersionNumber}", "{StatementId}", "{Resource}",
+            for shape in ("{FunctionName}", "{Name}", "{UUID}", "{LayerName}", "{VersionNumber}", "{StatementId}", "{Resource}", "{ARN}",
                           "{CodeSigningConfigArn}", "{CapacityProviderName}", "{CallbackId}", "{DurableExecutionArn}"):
                 path = path.replace(shape, "1")
             self.assertNotIn("{", path)
