@@ -1,0 +1,158 @@
+/* Which files get which values, on folders that look like control groups; tests/sandbox and tests/vm use real ones. */
+#include "isolation/sandbox/cgroup.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/io.h"
+#include "isolation/sandbox/cgroup_priv.h"
+#include "tests/unit/test.h"
+
+struct place {
+	char root[64];
+};
+
+static void file(const struct place *p, const char *path, const char *text)
+{
+	char full[256];
+	snprintf(full, sizeof full, "%s/%s", p->root, path);
+	for (char *c = full + strlen(p->root) + 1; *c; c++) {
+		if (*c == '/') {
+			*c = '\0';
+			mkdir(full, 0755);
+			*c = '/';
+		}
+	}
+	int fd = open(full, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	if (write(fd, text, strlen(text)) < 0 || close(fd) < 0)
+		abort();
+}
+
+static const char *content(const struct place *p, const char *path)
+{
+	static char text[128];
+	char full[256];
+	snprintf(full, sizeof full, "%s/%s", p->root, path);
+	int fd = open(full, O_RDONLY);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+	text[n < 0 ? 0 : n] = '\0';
+	close(fd);
+	return text;
+}
+
+static struct place make_place(void)
+{
+	struct place p;
+	snprintf(p.root, sizeof p.root, "%s", "/tmp/mayfly-cgroup-XXXXXX");
+	if (!mkdtemp(p.root))
+		abort();
+	return p;
+}
+
+static void remove_place(const struct place *p)
+{
+	char command[128];
+	snprintf(command, sizeof command, "rm -rf %s", p->root);
+	if (system(command) != 0)
+		abort();
+}
+
+static const struct cgroup_limits limits = {.memory_bytes = 134217728, .memory_mb_for_cpu = 128, .pids = 1024};
+
+TEST(v2_limits)
+{
+	struct place p = make_place();
+	struct cgroup cg;
+	struct error err = {0};
+	file(&p, "cgroup.controllers", "memory cpu pids");
+	file(&p, "cgroup.subtree_control", "");
+	file(&p, "mayfly-x/cgroup.subtree_control", "");
+	static const char *const names[] = {"memory.max", "memory.oom.group", "memory.swap.max", "memory.peak", "pids.max", "cpu.weight",
+	                                    "cpu.max", "cgroup.freeze", "cgroup.kill", "cgroup.procs"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		char path[64];
+		snprintf(path, sizeof path, "mayfly-x/e3/%s", names[i]);
+		file(&p, path, "");
+	}
+	CHECK_INT(cgroup_open(&cg, p.root, "mayfly-x", &err), 0);
+	CHECK(cg.v2 && cg.freezer_v2);
+	CHECK_STR(content(&p, "cgroup.subtree_control"), "+memory +cpu +pids");
+	CHECK_STR(content(&p, "mayfly-x/cgroup.subtree_control"), "+memory +cpu +pids");
+	CHECK_INT(cgroup_add(&cg, 3, &err), 0);
+	CHECK_INT(cgroup_limit(&cg, 3, &limits, &err), 0);
+	CHECK_STR(content(&p, "mayfly-x/e3/memory.max"), "134217728");
+	CHECK_STR(content(&p, "mayfly-x/e3/memory.swap.max"), "0");
+	CHECK_STR(content(&p, "mayfly-x/e3/memory.oom.group"), "1");
+	CHECK_STR(content(&p, "mayfly-x/e3/pids.max"), "1024");
+	CHECK_STR(content(&p, "mayfly-x/e3/cpu.weight"), "7");
+	CHECK_STR(content(&p, "mayfly-x/e3/cpu.max"), "");
+	CHECK_INT(cgroup_cpu(&cg, 3, 1769, &err), 0);
+	CHECK_STR(content(&p, "mayfly-x/e3/cpu.max"), "20000 20000");
+	CHECK_INT(cgroup_join(&cg, 3, &err), 0);
+	int fd = cgroup_clone_fd(&cg, 3);
+	CHECK(fd >= 0);
+	close(fd);
+	cgroup_kill(&cg, 3);
+	CHECK_STR(content(&p, "mayfly-x/e3/cgroup.kill"), "1");
+	CHECK_STR(content(&p, "mayfly-x/e3/cgroup.freeze"), "0");
+	CHECK(!cgroup_oom(&cg, 3));
+	file(&p, "mayfly-x/e3/memory.events", "low 0\nhigh 0\nmax 5\noom 1\noom_kill 0\n");
+	CHECK(!cgroup_oom(&cg, 3));
+	file(&p, "mayfly-x/e3/memory.events", "low 0\nhigh 0\nmax 5\noom 1\noom_kill 1\noom_group_kill 1\n");
+	CHECK(cgroup_oom(&cg, 3));
+	remove_place(&p);
+}
+
+TEST(v1_with_its_own_freezer)
+{
+	struct place p = make_place();
+	struct cgroup cg;
+	struct error err = {0};
+	static const char *const names[] = {"memory/cgroup.procs", "cpu/cgroup.procs", "pids/cgroup.procs", "freezer/cgroup.procs",
+		"memory/mayfly-x/e0/memory.limit_in_bytes", "memory/mayfly-x/e0/memory.swappiness", "pids/mayfly-x/e0/pids.max",
+		"cpu/mayfly-x/e0/cpu.shares", "cpu/mayfly-x/e0/cpu.cfs_period_us", "cpu/mayfly-x/e0/cpu.cfs_quota_us",
+		"freezer/mayfly-x/e0/freezer.state", "freezer/mayfly-x/e0/cgroup.procs"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		file(&p, names[i], "");
+	CHECK_INT(cgroup_open(&cg, p.root, "mayfly-x", &err), 0);
+	CHECK(!cg.v2 && !cg.freezer_v2);
+	CHECK_INT(cgroup_limit(&cg, 0, &limits, &err), 0);
+	CHECK_STR(content(&p, "memory/mayfly-x/e0/memory.limit_in_bytes"), "134217728");
+	CHECK_STR(content(&p, "memory/mayfly-x/e0/memory.swappiness"), "0");
+	CHECK_STR(content(&p, "cpu/mayfly-x/e0/cpu.shares"), "76");
+	CHECK_INT(cgroup_cpu(&cg, 0, 128, &err), 0);
+	CHECK_STR(content(&p, "cpu/mayfly-x/e0/cpu.cfs_quota_us"), "1447");
+	CHECK_STR(content(&p, "cpu/mayfly-x/e0/cpu.cfs_period_us"), "20000");
+	CHECK_INT(cgroup_clone_fd(&cg, 0), -1);
+	cgroup_kill(&cg, 0);
+	CHECK_STR(content(&p, "freezer/mayfly-x/e0/freezer.state"), "THAWED");
+	file(&p, "memory/mayfly-x/e0/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n");
+	CHECK(cgroup_oom(&cg, 0));
+	remove_place(&p);
+}
+
+TEST(what_is_missing_is_named)
+{
+	struct place p = make_place();
+	struct cgroup cg;
+	struct error err = {0};
+	CHECK_INT(cgroup_open(&cg, p.root, "mayfly-x", &err), -1);
+	CHECK(strstr(err.msg, "memory") && strstr(err.msg, "--cgroup-root"));
+	file(&p, "memory/cgroup.procs", "");
+	file(&p, "cpu/cgroup.procs", "");
+	file(&p, "pids/cgroup.procs", "");
+	CHECK_INT(cgroup_open(&cg, p.root, "mayfly-x", &err), -1);
+	CHECK(strstr(err.msg, "freezer"));
+	remove_place(&p);
+}
+
+TEST(cpu_is_proportional)
+{
+	CHECK_INT(cgroup_quota_us(1769), CGROUP_PERIOD_US);
+	CHECK_INT(cgroup_quota_us(3538), 2 * CGROUP_PERIOD_US);
+	CHECK_INT(cgroup_quota_us(1), 1000);
+}
+
+TESTS(T(v2_limits), T(v1_with_its_own_freezer), T(what_is_missing_is_named), T(cpu_is_proportional))
