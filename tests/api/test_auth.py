@@ -1,5 +1,7 @@
 """Who may ask what: signatures, credentials of functions, STS, what needs no signature."""
+import base64
 import hashlib
+import hmac
 import http.client
 import json
 import urllib.parse
@@ -10,12 +12,58 @@ import botocore.awsrequest
 import botocore.credentials
 from botocore.config import Config
 
-from api_case import ARN, ApiCase, REGION, ROLE, ZIP, main, zip_of
+from api_case import ARN, ApiCase, REGION, ROLE, ZIP, main, unique, zip_of
 
 FUNCTIONS = "/2015-03-31/functions"
 # With the stub the handler's name makes it answer its credentials.
 WHO = ("import os\ndef handler(event, context):\n    return [os.environ.get('AWS_ACCESS_KEY_ID'), os.environ.get('AWS_SECRET_ACCESS_KEY'), "
        "os.environ.get('AWS_SESSION_TOKEN'), context.invoked_function_arn]\n")
+
+
+def chunked(secret, headers, pieces, spoil=False):
+    """The aws-chunked body of a request whose head was signed: each chunk signed after the one before."""
+    authorization = headers["Authorization"]
+    scope = authorization.split("Credential=")[1].split(",")[0].split("/", 1)[1]
+    previous = authorization.rsplit("Signature=", 1)[1]
+    key = ("AWS4" + secret).encode()
+    for part in scope.split("/"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    body = b""
+    for piece in [*pieces, b""]:
+        text = "\n".join(["AWS4-HMAC-SHA256-PAYLOAD", headers["X-Amz-Date"], scope, previous, hashlib.sha256(b"").hexdigest(),
+                          hashlib.sha256(piece).hexdigest()])
+        previous = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+        body += b"%x;chunk-signature=%s\r\n%s\r\n" % (len(piece), previous.encode(), b"X" + piece[1:] if spoil and piece else piece)
+    return body
+
+
+class Chunks(ApiCase):
+    """Payloads signed in chunks: every AWS-style operation takes them."""
+
+    def send(self, path, pieces, spoil=False):
+        key, secret = self.server.credentials()
+        address = urllib.parse.urlsplit(self.server.url).netloc
+        request = botocore.awsrequest.AWSRequest("POST", "http://%s%s" % (address, path), headers={
+            "X-Amz-Content-SHA256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "Content-Encoding": "aws-chunked",
+            "X-Amz-Decoded-Content-Length": str(sum(map(len, pieces)))})
+        botocore.auth.SigV4Auth(botocore.credentials.Credentials(key, secret), "lambda", REGION).add_auth(request)
+        headers = dict(request.headers)
+        return self.request("POST", path, chunked(secret, headers, pieces, spoil), headers, sign=False)
+
+    def test_create_and_invoke(self):
+        name = unique("chunks")
+        self.addCleanup(self.forget, name)
+        document = json.dumps({"FunctionName": name, "Runtime": "python3.11", "Handler": "app.handler", "Role": ROLE,
+                               "Code": {"ZipFile": base64.b64encode(ZIP).decode()}}).encode()
+        status, _, body = self.send(FUNCTIONS, [document[:100], document[100:]])
+        self.assertEqual(status, 201, body)
+        self.wait(name)
+        status, _, body = self.send(FUNCTIONS + "/" + name + "/invocations", [b'{"n":', b"1}"])
+        self.assertEqual(status, 200, body)
+
+    def test_a_changed_chunk_is_refused(self):
+        status, headers, body = self.send(FUNCTIONS, [b'{"FunctionName":"never"}'], spoil=True)
+        self.assertEqual((status, headers["x-amzn-errortype"]), (403, "InvalidSignatureException"), body)
 
 
 class Signatures(ApiCase):

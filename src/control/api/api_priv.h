@@ -99,6 +99,8 @@ struct api_call {
 	struct ev_job job;
 	unsigned char body_sha256[SHA256_SIZE];
 	bool hashed;
+	struct sigv4_stream *chunks; /* the body is signed in chunks */
+	struct error chunks_err;     /* why it could not be decoded */
 
 	json_t *json;          /* of the body; NULL when it was empty */
 	struct error bad_body; /* why it could not be parsed */
@@ -200,5 +202,14 @@ bool api_mayfly_known(struct api_call *call, const struct http_request *req);
 #define X(name) void api_##name(struct api_call *call);
 HANDLERS(X)
 #undef X
+
+/* ---- chunks.c ---- */
+
+uint64_t api_chunks_limit(uint64_t decoded_max);
+/* On the loop, once the head's signature is right. */
+int api_chunks_begin(struct api_call *call, struct str secret, struct error *err);
+/* On any thread: call->body becomes what it holds. */
+int api_chunks_decode(struct api_call *call, struct error *err);
+void api_chunks_free(struct api_call *call);
 
 #endif

@@ -49,6 +49,7 @@ void api_call_free(struct api_call *call)
 	json_decref(call->json);
 	http_blob_release(&call->body);
 	http_blob_release(&call->zip);
+	api_chunks_free(call);
 	list_remove(&call->link);
 	if (api->free_count >= API_FREE_CALLS) {
 		arena_release(&call->arena);
@@ -128,10 +129,6 @@ static int parse_signature(struct api_call *call, const struct http_request *req
 		fail_auth(call, &err);
 		return -1;
 	}
-	if (call->auth.payload >= SIGV4_PAYLOAD_STREAM) {
-		api_fail(call, ERR_BAD_SIGNATURE, "This operation does not take a payload that is signed in chunks.");
-		return -1;
-	}
 	return 0;
 }
 
@@ -192,6 +189,10 @@ static int verify(struct api_call *call, const unsigned char *body_sha256)
 		fail_auth(call, &err);
 		return -1;
 	}
+	if (call->auth.payload >= SIGV4_PAYLOAD_STREAM && api_chunks_begin(call, str_from(who->secret), &err) < 0) {
+		fail_auth(call, &err);
+		return -1;
+	}
 	call->verified = true;
 	return authorize(call, who);
 }
@@ -241,6 +242,10 @@ static void parse_job(struct ev_job *job)
 static void on_hashed(struct ev_job *job)
 {
 	struct api_call *call = CONTAINER_OF(job, struct api_call, job);
+	if (call->chunks_err.code != ERR_OK) {
+		api_fail(call, call->chunks_err.code, "%s", call->chunks_err.msg);
+		return;
+	}
 	if (check_body(call) < 0)
 		return;
 	call->job = (struct ev_job){.work = parse_job, .done = on_parsed};
@@ -250,6 +255,8 @@ static void on_hashed(struct ev_job *job)
 static void hash_job(struct ev_job *job)
 {
 	struct api_call *call = CONTAINER_OF(job, struct api_call, job);
+	if (call->chunks)
+		api_chunks_decode(call, &call->chunks_err);
 	if (needs_hash(call))
 		sha256(call->body_sha256, call->body.data, call->body.len);
 }
@@ -284,7 +291,7 @@ static void on_body(struct http_conn *conn, struct http_request *req, enum http_
 	} else if (result == HTTP_BODY_NO_ROOM) {
 		api_fail_type(call, 429, "TooManyRequestsException", "message", "Rate Exceeded.",
 		              "ConcurrentInvocationLimitExceeded");
-	} else if (req->body.n > API_INLINE_BYTES) {
+	} else if (req->body.n > API_INLINE_BYTES || call->chunks) {
 		take_large(call);
 	} else {
 		if (needs_hash(call))
@@ -343,10 +350,10 @@ static void on_request(struct http_conn *conn, struct http_request *req)
 	/* STS names its operation in the body, so rights are checked when that is there; it has but one. */
 	if (call->service == SERVICE_STS)
 		call->operation = STR("GetCallerIdentity");
+	call->body_max = body_limit(call);
 	if (!sigv4_needs_body(&call->auth) && verify(call, NULL) < 0)
 		return;
-	call->body_max = body_limit(call);
-	http_read_body(conn, call->body_max);
+	http_read_body(conn, call->chunks ? api_chunks_limit(call->body_max) : call->body_max);
 }
 
 static void on_gone(struct http_conn *conn, enum http_gone why)
