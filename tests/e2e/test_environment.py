@@ -6,7 +6,7 @@ import re
 import socket
 import unittest
 
-from support import call, tail
+from support import call, request, tail
 from harness import Server, shell_zip
 
 PROBE = r'''
@@ -155,7 +155,10 @@ class Environment(unittest.TestCase):
         self.assertTrue([e for e in events if e["message"].startswith("REPORT RequestId: " + request)], events)
 
     def test_json_log_format(self):
-        name = self.server.deploy({"app.py": PROBE}, LoggingConfig={"LogFormat": "JSON"})
+        name = self.server.deploy({"app.py": PROBE})
+        status, got = request(self.server, "PUT", "/2015-03-31/functions/%s/configuration" % name, {"LoggingConfig": {"LogFormat": "JSON"}})
+        self.assertEqual((status, got["LoggingConfig"]["LogFormat"]), (200, "JSON"))
+        self.client.get_waiter("function_updated").wait(FunctionName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 100})
         got, _ = call(self.client, name, {"do": "log"}, LogType="Tail")
         lines = [json.loads(l) for l in tail(got).splitlines() if l.startswith("{")]
         types = [l.get("type") for l in lines]

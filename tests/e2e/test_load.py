@@ -9,7 +9,7 @@ import time
 import unittest
 import urllib.parse
 
-from support import call
+from support import call, signed
 from harness import Server, zip_of
 
 CLIENTS = 64
@@ -208,18 +208,14 @@ class Connections(unittest.TestCase):
 
     def test_pipelined_signed_invocations(self):
         """Answers come in the order of the requests, also when the first takes longest."""
-        from botocore.auth import SigV4Auth
-        from botocore.awsrequest import AWSRequest
-        from botocore.credentials import Credentials
         name = self.server.deploy(SLEEPER)
         wire = b""
         for s, n in ((0.5, 0), (0, 1), (0.1, 2)):
             body = json.dumps({"s": s, "n": n}).encode()
-            request = AWSRequest("POST", "%s/2015-03-31/functions/%s/invocations" % (self.server.url, name), data=body,
-                                 headers={"Host": "%s:%d" % self.address, "Content-Length": str(len(body))})
-            SigV4Auth(Credentials(*self.server.credentials()), "lambda", "us-east-1").add_auth(request)
-            head = "".join("%s: %s\r\n" % h for h in request.headers.items())
-            wire += ("POST /2015-03-31/functions/%s/invocations HTTP/1.1\r\n%s%s\r\n" % (name, head, "Connection: close\r\n" if n == 2 else "")).encode() + body
+            path = "/2015-03-31/functions/%s/invocations" % name
+            close = "Connection: close\r\n" if n == 2 else ""
+            head = "".join("%s: %s\r\n" % h for h in signed(self.server, "POST", path, body).items())
+            wire += ("POST %s HTTP/1.1\r\n%s%s\r\n" % (path, head, close)).encode() + body
         with socket.create_connection(self.address, 10) as s:
             s.sendall(wire)
             data = self.read_all(s)

@@ -155,12 +155,12 @@ class Runtimes(unittest.TestCase):
                 folders.append((path, name))
         if "requests" not in [name for _, name in folders]:
             self.skipTest("python3-requests is not installed")
-        source = ("import requests\n"
+        source = ("import os, requests\n"
                   "def handler(e, c):\n"
-                  "    r = requests.get('http://127.0.0.1:4566/_mayfly/health', timeout=5)\n"
-                  "    return [requests.__file__, r.status_code, requests.utils.quote('a b')]\n")
+                  "    r = requests.get(os.environ['AWS_ENDPOINT_URL'] + '/2015-03-31/functions', timeout=5)\n"
+                  "    return [requests.__file__, r.status_code, r.headers['x-amzn-errortype'], requests.utils.quote('a b')]\n")
         name = self.server.deploy(package({"app.py": source}, folders), MemorySize=256, Timeout=20)
-        self.assertEqual(self.answer(name), ["/var/task/requests/__init__.py", 200, "a%20b"])
+        self.assertEqual(self.answer(name), ["/var/task/requests/__init__.py", 403, "MissingAuthenticationTokenException", "a%20b"])
 
     def test_python_native_modules(self):
         found = glob.glob("/usr/include/python3.11/Python.h")
