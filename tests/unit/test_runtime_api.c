@@ -197,6 +197,56 @@ TEST(init_error_ends_init)
 	CHECK_INT(rig_free(r), 0);
 }
 
+#define INIT_ERROR_HEAD(n) "POST /2018-06-01/runtime/init/error HTTP/1.1\r\nHost: x\r\nContent-Length: " n "\r\n\r\n"
+
+/* While the report is on its way nobody else may end the init. */
+TEST(init_error_with_a_late_body)
+{
+	struct rig *r = rig_new();
+	int first = r->client;
+	say(r, INIT_ERROR_HEAD("2"));
+	r->client = connect_client(r);
+	CHECK(has(say(r, NEXT), "403") && has(r->heard, "from InitError to Ready") && r->ready == 0);
+	close(r->client);
+	r->client = first;
+	CHECK(has(say(r, "{}"), "202") && r->init_errors == 1 && r->answers == 0);
+	CHECK_INT(rig_free(r), 0);
+}
+
+/* It says nothing then, and the runtime may still become ready. */
+TEST(init_error_that_is_too_large_or_breaks_off)
+{
+	struct rig *r = rig_new();
+	CHECK(has(say(r, INIT_ERROR_HEAD("7000000")), "413"));
+	CHECK(r->init_errors == 0 && r->faults == 0);
+	close(r->client);
+	r->client = connect_client(r);
+	say(r, INIT_ERROR_HEAD("2"));
+	close(r->client);
+	r->client = connect_client(r);
+	hear(r);
+	say(r, NEXT);
+	CHECK(r->ready == 1 && r->idle == 0 && r->init_errors == 0 && r->api.state == RUNTIME_READY);
+	CHECK_INT(rig_free(r), 0);
+}
+
+TEST(long_texts_wait_whole)
+{
+	struct rig *r = rig_new();
+	char arn[260];
+	memset(arn, 'a', sizeof arn - 1);
+	arn[sizeof arn - 1] = '\0';
+	say(r, NEXT);
+	close(r->client);
+	r->client = connect_client(r);
+	hear(r);
+	struct http_blob blob = {0};
+	struct runtime_event e = {.request_id = "id-1", .function_arn = arn, .trace_id = "Root=1", .payload = &blob};
+	runtime_api_deliver(&r->api, &e);
+	CHECK(has(say(r, NEXT), arn));
+	CHECK_INT(rig_free(r), 0);
+}
+
 TEST(an_event_waits_for_a_runtime_that_reconnects)
 {
 	struct rig *r = rig_new();
@@ -271,5 +321,6 @@ TEST(trailers_turn_an_answer_into_an_error)
 }
 
 TESTS(T(next_answer_next), T(wrong_order_and_wrong_id_are_refused), T(errors_carry_their_type), T(init_error_ends_init),
+      T(init_error_with_a_late_body), T(init_error_that_is_too_large_or_breaks_off), T(long_texts_wait_whole),
       T(an_event_waits_for_a_runtime_that_reconnects), T(an_undelivered_event_is_freed), T(faults_of_an_answer),
       T(trailers_turn_an_answer_into_an_error))

@@ -60,6 +60,11 @@ static void reply_accepted(struct http_conn *conn)
 	reply_json(conn, 202, STR("{\"status\":\"OK\"}\n"));
 }
 
+static void reply_too_large(struct http_conn *conn)
+{
+	reply_fault(conn, 413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size (6291556 bytes).");
+}
+
 static void refuse_transition(struct runtime_api *api, struct http_conn *conn, const char *to)
 {
 	char message[200];
@@ -124,9 +129,9 @@ static void on_next(struct runtime_api *api, struct http_conn *conn)
 		take_next(api, conn);
 }
 
-static void keep_text(char dst[160], const char **text)
+static void keep_text(char dst[RUNTIME_TEXT_SIZE], const char **text)
 {
-	snprintf(dst, 160, "%s", *text);
+	snprintf(dst, RUNTIME_TEXT_SIZE, "%s", *text);
 	*text = dst;
 }
 
@@ -171,7 +176,7 @@ static void fault(struct runtime_api *api, struct http_conn *conn, enum runtime_
 	api->answering = NULL;
 	api->state = RUNTIME_ANSWERED;
 	if (kind == RUNTIME_FAULT_TOO_LARGE)
-		reply_fault(conn, 413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size (6291556 bytes).");
+		reply_too_large(conn);
 	else if (kind == RUNTIME_FAULT_RESPONSE_MODE)
 		reply_fault(conn, 400, "InvalidFunctionResponseMode", "Invalid function response mode");
 	api->events->on_fault(api, kind);
@@ -215,6 +220,7 @@ static void on_init_error_post(struct runtime_api *api, struct http_conn *conn)
 		refuse_transition(api, conn, "InitError");
 		return;
 	}
+	api->state = RUNTIME_INIT_ERROR; /* before its body: no other request may go on with the init meanwhile */
 	api->answering = conn;
 	http_read_body(conn, LIMIT_RESPONSE_BYTES);
 }
@@ -236,17 +242,21 @@ static void on_request(struct http_conn *conn, struct http_request *req)
 		reply_fault(conn, 404, "NotFound", "no such operation");
 }
 
-static void finish_init_error(struct runtime_api *api, struct http_conn *conn, struct http_request *req)
+/* A report that cannot be taken is none: the init goes on, and ends by the runtime's exit or by its time limit. */
+static void finish_init_error(struct runtime_api *api, struct http_conn *conn, struct http_request *req,
+                              enum http_body_result result)
 {
 	struct http_blob blob = {0};
 	char type[128];
 	struct str given = error_type(http_header(req, STR(ERROR_TYPE)));
 	snprintf(type, sizeof type, STR_FMT, STR_ARG(given));
-	int kept = http_take_body(conn, &blob);
-	api->state = RUNTIME_INIT_ERROR;
+	if (result != HTTP_BODY_OK || http_take_body(conn, &blob) < 0) {
+		api->state = RUNTIME_INIT;
+		reply_too_large(conn);
+		return;
+	}
 	reply_accepted(conn);
-	if (kept == 0)
-		api->events->on_init_error(api, &blob, str_from(type));
+	api->events->on_init_error(api, &blob, str_from(type));
 	http_blob_release(&blob);
 }
 
@@ -274,8 +284,8 @@ static void on_body(struct http_conn *conn, struct http_request *req, enum http_
 {
 	struct runtime_api *api = api_of(conn);
 	api->answering = NULL;
-	if (result == HTTP_BODY_OK && api->state == RUNTIME_INIT) {
-		finish_init_error(api, conn, req);
+	if (api->state == RUNTIME_INIT_ERROR) {
+		finish_init_error(api, conn, req, result);
 		return;
 	}
 	struct http_blob blob = {0};
@@ -301,7 +311,9 @@ static void on_gone(struct http_conn *conn, enum http_gone why)
 	if (api->answering != conn)
 		return;
 	api->answering = NULL;
-	if (api->state == RUNTIME_ANSWERING) {
+	if (api->state == RUNTIME_INIT_ERROR) {
+		api->state = RUNTIME_INIT;
+	} else if (api->state == RUNTIME_ANSWERING) {
 		api->state = RUNTIME_ANSWERED;
 		api->events->on_fault(api, RUNTIME_FAULT_TRUNCATED);
 	}

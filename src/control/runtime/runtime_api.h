@@ -41,12 +41,15 @@ struct runtime_api_events {
 
 enum runtime_state {
 	RUNTIME_INIT,       /* started, has not asked yet */
-	RUNTIME_INIT_ERROR,
+	RUNTIME_INIT_ERROR, /* says, or has said, why its init failed */
 	RUNTIME_READY,      /* waits in `next` (or will come back for it) */
 	RUNTIME_RUNNING,    /* has an invocation */
 	RUNTIME_ANSWERING,  /* its answer is being read */
 	RUNTIME_ANSWERED    /* answered, has not asked for the next */
 };
+
+/* Holds a request id, a trace id, or the longest ARN (a name and an alias). */
+#define RUNTIME_TEXT_SIZE 320
 
 struct runtime_api {
 	struct http_server server;
@@ -60,7 +63,7 @@ struct runtime_api {
 	bool undelivered;            /* an event waits for the runtime to come for it */
 	struct runtime_event event;  /* of the undelivered one */
 	char request_id[40];
-	char event_ids[3][160];      /* copies behind `event` while undelivered: id, ARN, trace */
+	char event_ids[3][RUNTIME_TEXT_SIZE]; /* copies behind `event` while undelivered: id, ARN, trace */
 	struct http_blob event_payload;
 	char *event_context;
 };

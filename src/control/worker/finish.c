@@ -98,6 +98,8 @@ static void on_answer(struct runtime_api *api, struct http_blob *blob, bool erro
 static void on_idle(struct runtime_api *api)
 {
 	struct worker *w = api->arg;
+	if (w->doomed)
+		return;
 	ev_timer_stop(&w->timer);
 	worker_set_state(w, WORKER_IDLE);
 	w->fleet->events->on_idle(w->fleet->arg, w);
@@ -121,7 +123,7 @@ static void on_fault(struct runtime_api *api, enum runtime_fault fault)
 	if (!w->invocation)
 		return;
 	if (fault == RUNTIME_FAULT_TRUNCATED) {
-		w->truncated = true;
+		w->truncated = w->doomed = true;
 		ev_timer_after(w->fleet->deps.loop, &w->timer, TRUNCATED_WAIT_NS);
 		return;
 	}

@@ -220,6 +220,7 @@ void worker_kill(struct worker *w, int why, uint32_t grace_ms)
 
 void worker_kill_soon(struct worker *w)
 {
+	w->doomed = true;
 	ev_timer_after(w->fleet->deps.loop, &w->timer, 0);
 }
 

@@ -64,6 +64,7 @@ struct worker {
 	uint64_t deadline_ns;    /* of the first invocation when init runs inside it, else 0 */
 	bool init_inside;        /* init counts as part of the first invocation: a second attempt */
 	bool truncated;          /* its answer broke off; waits a little for its exit */
+	bool doomed;             /* its timer ends it; a runtime that asks for more work meanwhile gets none */
 	bool first_done;         /* its first invocation's cold phases were reported */
 	enum { END_NONE, END_INIT_TIMEOUT, END_INIT_ERROR, END_STOP, END_FAULT } ending;
 	struct worker_failure failure;
