@@ -168,8 +168,9 @@ static unsigned timeout_ms(const struct http_config *config, enum http_phase pha
 
 static void arm(struct http_conn *conn)
 {
+	/* Past this round's time, so that it goes on in the next one: a timer that is due at once would run before all others. */
 	if (conn->yielded)
-		ev_timer_at(conn->server->loop, &conn->timer, 0);
+		ev_timer_at(conn->server->loop, &conn->timer, ev_now_ns(conn->server->loop) + 1);
 	else if (conn->deadline_ns && (!conn->timer.loop || conn->timer.at_ns > conn->deadline_ns))
 		ev_timer_at(conn->server->loop, &conn->timer, conn->deadline_ns);
 }
