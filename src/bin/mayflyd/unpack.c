@@ -25,6 +25,8 @@
 #define WAITING_MAX 256u
 #define TIMEOUT_MS 120000u
 #define MEMORY_BYTES (1ull << 30)
+#define CPU_S 60u
+#define FILES 64u
 
 struct job {
 	struct list link;
@@ -55,13 +57,31 @@ static void answer(struct server *s, struct job *j, int64_t bytes, const struct 
 		control_send(s, IPC_UNPACK_DONE, &body, NULL, 0);
 }
 
+static int limit_resources(struct error *err)
+{
+	static const struct {
+		int what;
+		rlim_t most;
+	} rows[] = {
+#if !defined(__SANITIZE_ADDRESS__) /* whose shadow memory is larger than any sensible limit */
+		{RLIMIT_AS, MEMORY_BYTES},
+#endif
+		{RLIMIT_CPU, CPU_S}, {RLIMIT_NOFILE, FILES}, {RLIMIT_CORE, 0},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct rlimit limit = {rows[i].most, rows[i].most};
+		if (setrlimit((__rlimit_resource_t)rows[i].what, &limit) < 0)
+			return error_sys(err, "cannot limit mayfly-unpack");
+	}
+	return 0;
+}
+
 /* Rights kept: control's user, the two folders and the pipe. No network: its namespace is a new, empty one. */
 static int become_unpacker(struct server *s, struct job *j, int result_fd, struct error *err)
 {
 	char sha[SHA256_HEX_SIZE], max[24];
 	char *const argv[] = {(char *)(uintptr_t) "mayfly-unpack", sha, max, NULL};
 	static char *const none[] = {NULL};
-	const struct rlimit memory = {MEMORY_BYTES, MEMORY_BYTES}, cpu = {60, 60}, files = {64, 64}, core = {0, 0};
 	size_t filter_bytes;
 	const void *filter = filter_program(&filter_bytes);
 	hex_encode(sha, j->ask.sha256, sizeof j->ask.sha256);
@@ -73,14 +93,7 @@ static int become_unpacker(struct server *s, struct job *j, int result_fd, struc
 	if (zip < 0 || folder < 0 || result < 0 || exe < 0 || dup2(zip, UNPACK_ZIP_FD) < 0 || dup2(folder, UNPACK_FOLDER_FD) < 0 ||
 	    dup2(result, UNPACK_RESULT_FD) < 0 || syscall(SYS_close_range, UNPACK_RESULT_FD + 1, ~0u, 1u << 2) < 0)
 		return error_sys(err, "cannot arrange descriptors");
-	/* A sanitizer's shadow memory is larger than any sensible limit. */
-#if !defined(__SANITIZE_ADDRESS__)
-	if (setrlimit(RLIMIT_AS, &memory) < 0)
-		return error_sys(err, "cannot limit mayfly-unpack");
-#endif
-	if (setrlimit(RLIMIT_CPU, &cpu) < 0 || setrlimit(RLIMIT_NOFILE, &files) < 0 || setrlimit(RLIMIT_CORE, &core) < 0)
-		return error_sys(err, "cannot limit mayfly-unpack");
-	if (confine_bound(err) < 0 || confine_identity(s->control_uid, s->control_gid, 0, err) < 0 || confine_no_rights(err) < 0 ||
+	if (limit_resources(err) < 0 || confine_bound(err) < 0 || confine_identity(s->control_uid, s->control_gid, 0, err) < 0 || confine_no_rights(err) < 0 ||
 	    confine_die_with_parent(err) < 0 || confine_filter(filter, filter_bytes, err) < 0)
 		return -1;
 	syscall(SYS_execveat, exe, "", argv, none, AT_EMPTY_PATH);

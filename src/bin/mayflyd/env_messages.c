@@ -1,0 +1,133 @@
+/* What control asks for: each message is checked as if it came from an attacker. */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "bin/mayflyd/env_priv.h"
+#include "bin/mayflyd/server.h"
+#include "core/base/check.h"
+#include "core/base/cleanup.h"
+#include "core/base/clock.h"
+#include "isolation/sandbox/wire.h"
+
+static struct env *find(struct server *s, uint64_t id)
+{
+	for (unsigned state = 0; state < ENV_STATE_COUNT; state++) {
+		LIST_FOREACH(l, &s->envs.states[state]) {
+			struct env *e = CONTAINER_OF(l, struct env, link);
+			if (e->requested && e->id == id)
+				return e;
+		}
+	}
+	return NULL;
+}
+
+static int check_folder(struct server *s, int fd, struct error *err)
+{
+	struct stat st;
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || !(flags & O_PATH) || fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != s->control_uid)
+		return error_set(err, ERR_INVALID, "a code or layer descriptor is not an O_PATH folder of control's user");
+	return 0;
+}
+
+static int check_launch(int fd, struct error *err)
+{
+	static const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+	int has = fcntl(fd, F_GET_SEALS);
+	return has < 0 || (has & seals) != seals ? error_set(err, ERR_INVALID, "launch settings are not sealed") : 0;
+}
+
+static int check_start(struct server *s, const struct ipc_message *m, struct error *err)
+{
+	const struct ipc_env_start *b = &m->body.ipc_env_start;
+	if (b->env_id == 0 || find(s, b->env_id))
+		return error_set(err, ERR_INVALID, "environment id %llu is in use", (unsigned long long)b->env_id);
+	if (b->memory_mb < LIMIT_MEMORY_MIN_MB || b->memory_mb > LIMIT_MEMORY_MAX_MB || b->ephemeral_mb < LIMIT_EPHEMERAL_MIN_MB ||
+	    b->ephemeral_mb > LIMIT_EPHEMERAL_MAX_MB || b->network > NETWORK_OUTBOUND || b->layers > LIMIT_LAYERS ||
+	    b->layers + 2 != m->fd_count)
+		return error_set(err, ERR_INVALID, "ENV_START with settings out of range");
+	if (check_launch(m->fds[0], err) < 0)
+		return -1;
+	for (unsigned i = 1; i < m->fd_count; i++) {
+		if (check_folder(s, m->fds[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static struct env *take_pooled(struct server *s)
+{
+	static const enum env_state from[] = {ENV_POOLED, ENV_MAKING};
+	for (size_t i = 0; i < ARRAY_LEN(from); i++) {
+		LIST_FOREACH(l, &s->envs.states[from[i]]) {
+			struct env *e = CONTAINER_OF(l, struct env, link);
+			if (!e->requested && (e->pid || from[i] == ENV_MAKING)) {
+				e->pooled = from[i] == ENV_POOLED;
+				return e;
+			}
+		}
+	}
+	return NULL;
+}
+
+static unsigned requested_count(const struct server *s)
+{
+	unsigned n = 0;
+	for (unsigned state = 0; state < ENV_STATE_COUNT; state++) {
+		LIST_FOREACH(l, &s->envs.states[state])
+			n += CONTAINER_OF(l, struct env, link)->requested;
+	}
+	return n;
+}
+
+int env_on_start(struct server *s, struct ipc_message *m, struct error *err)
+{
+	struct error why = {0};
+	if (check_start(s, m, err) < 0)
+		return -1;
+	bool full = requested_count(s) >= s->capacity.max_environments;
+	struct env *e = s->stops || full ? NULL : take_pooled(s);
+	if (!e && !s->stops && !full)
+		e = env_new(s);
+	if (!e) {
+		error_set(&why, ERR_THROTTLED, s->stops ? "the server is stopping" : "no room for another environment");
+		env_refuse(s, m->body.ipc_env_start.env_id, &why);
+		return 0;
+	}
+	e->requested = true;
+	e->asked_ns = clock_mono_ns();
+	e->start = m->body.ipc_env_start;
+	e->id = e->start.env_id;
+	e->launch_fd = STEAL_FD(m->fds[0]);
+	e->code_fd = STEAL_FD(m->fds[1]);
+	for (unsigned i = 0; i < e->start.layers; i++)
+		e->layer_fds[i] = STEAL_FD(m->fds[2 + i]);
+	envs_pump(s);
+	return 0;
+}
+
+int env_on_kill(struct server *s, struct ipc_message *m, struct error *err)
+{
+	const struct ipc_env_kill *b = &m->body.ipc_env_kill;
+	struct env *e = find(s, b->env_id);
+	if (b->grace_ms > LIMIT_TIMEOUT_MAX_S * 1000)
+		return error_set(err, ERR_INVALID, "ENV_KILL with %u ms of grace", b->grace_ms);
+	if (!e) /* it may have ended while the message was on its way */
+		return 0;
+	e->ordered_dead = true;
+	if (e->state == ENV_RUNNING && b->grace_ms && sandbox_order(e->init_fd, WIRE_TERM, -1, NULL) == 0) {
+		cgroup_thaw(&s->base.cgroup, e->slot);
+		ev_timer_after(s->loop, &e->grace, b->grace_ms * NS_PER_MS);
+		return 0;
+	}
+	env_die(e);
+	return 0;
+}
+
+int env_on_initialized(struct server *s, struct ipc_message *m, struct error *err)
+{
+	struct env *e = find(s, m->body.ipc_env_initialized.env_id);
+	if (e && e->state == ENV_RUNNING)
+		env_end_boost(e);
+	return 0;
+}
