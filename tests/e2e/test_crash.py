@@ -48,6 +48,15 @@ class Crash(unittest.TestCase):
         os.kill(pid, signal.SIGKILL)
         return pid
 
+    def test_processes_have_names(self):
+        """In ps and top an administrator sees which process has which rights."""
+        self.server.deploy({"app.py": ECHO})
+        names = {}
+        for pid in self.server.children():
+            with open("/proc/%d/cmdline" % pid, "rb") as f:
+                names.setdefault(self.comm(pid), os.path.basename(f.read().split(b"\0")[0].decode()))
+        self.assertEqual(names, {"mayflyd": "mayflyd", "mayfly-control": "mayfly-control", "mayfly-init": "mayfly-init"})
+
     def test_control_dies(self):
         """A request made meanwhile waits and succeeds; what the dead one had started ends."""
         client = self.server.client()

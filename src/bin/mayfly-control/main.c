@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "bin/mayfly-control/rights.h"
@@ -28,6 +29,8 @@ int main(int argc, char **argv)
 {
 	struct error err = {0};
 	struct settings settings;
+	/* Started from a descriptor: kernels before 6.14 would call this process by the descriptor's number. */
+	prctl(PR_SET_NAME, "mayfly-control", 0, 0, 0);
 	log_init("mayfly-control", LOG_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	/* SIGTERM and SIGINT go to the whole foreground group; only mayflyd acts on them, and tells us to drain. */

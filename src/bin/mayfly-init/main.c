@@ -178,6 +178,8 @@ int main(void)
 	sigset_t child;
 	/* The function has the same user: it must not reach into this process through /proc. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	/* Started from a descriptor: kernels before 6.14 would call this process by the descriptor's number. */
+	prctl(PR_SET_NAME, "mayfly-init", 0, 0, 0);
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child, NULL);

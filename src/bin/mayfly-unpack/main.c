@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -51,6 +52,8 @@ int main(int argc, char **argv)
 {
 	struct error err = {0};
 	uint64_t unzipped = 0;
+	/* Started from a descriptor: kernels before 6.14 would call this process by the descriptor's number. */
+	prctl(PR_SET_NAME, "mayfly-unpack", 0, 0, 0);
 	umask(022);
 	setlocale(LC_CTYPE, "C.UTF-8"); /* names in packages are UTF-8 */
 	keep_folder_only();
