@@ -226,6 +226,7 @@ def parse(argv):
 
 def main():
     options = parse(sys.argv[1:])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through run_command, which ends the suite that runs
     if options.list:
         for suite in SUITES:
             print("%-10s %s" % (suite.name, suite.help))
