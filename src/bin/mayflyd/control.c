@@ -278,6 +278,8 @@ bool control_reaped(struct server *s, pid_t pid, int status)
 static void on_drained(struct ev_timer *t)
 {
 	struct server *s = CONTAINER_OF(t, struct server, control.drain);
+	if (!s->control.pid)
+		return;
 	log_warn("mayfly-control did not end in time");
 	kill(s->control.pid, SIGKILL);
 }
@@ -297,4 +299,16 @@ void control_stop(struct server *s)
 		ev_timer_after(s->loop, &c->drain, (s->settings.drain_seconds + DRAIN_EXTRA_S) * NS_PER_S);
 		control_send(s, IPC_DRAIN, &body, NULL, 0);
 	}
+}
+
+void control_release(struct server *s)
+{
+	struct control *c = &s->control;
+	ev_timer_stop(&c->again);
+	ev_timer_stop(&c->drain);
+	if (!c->pid)
+		return;
+	ev_io_stop(&c->io);
+	ipc_release(&c->ipc);
+	kill(c->pid, SIGKILL);
 }

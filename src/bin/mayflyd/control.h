@@ -27,6 +27,8 @@ int control_start(struct server *s, struct error *err);
 bool control_reaped(struct server *s, pid_t pid, int status);
 /* Never fails for the caller: a control that cannot be told is ended (and started again). */
 void control_send(struct server *s, enum ipc_type type, const void *body, const int *fds, unsigned fd_count);
+/* At the server's end. */
+void control_release(struct server *s);
 /* First call: DRAIN, and a time limit. Second: at once. */
 void control_stop(struct server *s);
 

@@ -107,6 +107,7 @@ struct env *env_new(struct server *s)
 static void env_free(struct env *e)
 {
 	struct envs *all = &e->server->envs;
+	helper_forget(&e->helper);
 	ev_timer_stop(&e->grace);
 	ev_timer_stop(&e->boost);
 	close_request(e);
@@ -511,5 +512,6 @@ void envs_release(struct server *s)
 		LIST_FOREACH(l, &s->envs.states[state])
 			env_free(CONTAINER_OF(l, struct env, link));
 	}
+	ev_timer_stop(&s->envs.pool_timer);
 	free(s->envs.slots);
 }

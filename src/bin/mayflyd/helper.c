@@ -114,17 +114,24 @@ static int launch(struct server *s, struct helper *h, int group_fd, struct error
 	return STEAL_FD(mine);
 }
 
+void helper_forget(struct helper *h)
+{
+	if (!h->busy)
+		return;
+	ev_timer_stop(&h->timer);
+	ev_io_stop(&h->io);
+	close(h->io.fd);
+	close(h->pidfd);
+	h->busy = false;
+}
+
 static void finish(struct helper *h)
 {
 	struct helper_report report;
 	bool late = h->timeout_ms && h->timer.loop == NULL;
 	if (!receive_report(h->io.fd, &report) && late)
 		error_set(&report.err, ERR_TIMEOUT, "the helper process took longer than %u ms", h->timeout_ms);
-	ev_timer_stop(&h->timer);
-	ev_io_stop(&h->io);
-	close(h->io.fd);
-	close(h->pidfd);
-	h->busy = false;
+	helper_forget(h);
 	h->done(h->server, h, &report);
 }
 

@@ -82,6 +82,13 @@ static void finish(struct server *s)
 	if (s->base.net_ready)
 		net_sweep(s->base.id);
 	datadir_close(s);
+	control_release(s);
+	unpacks_release(s);
+	envs_release(s);
+	helper_forget(&s->tmp_helper);
+	helper_forget(&s->sweep_helper);
+	ev_signals_free(s->signals);
+	ev_loop_free(s->loop);
 }
 
 static void usage(void)

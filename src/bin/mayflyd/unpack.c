@@ -39,6 +39,7 @@ struct job {
 void unpacks_init(struct unpacks *u)
 {
 	list_init(&u->waiting);
+	list_init(&u->working);
 }
 
 static void job_free(struct job *j)
@@ -141,6 +142,7 @@ void unpack_pump(struct server *s)
 		struct job *j = CONTAINER_OF(list_pop_front(&s->unpacks.waiting), struct job, link);
 		j->helper = (struct helper){.work = unpack_work, .done = unpack_done, .timeout_ms = TIMEOUT_MS};
 		if (helper_start(s, &j->helper, -1, &err) == 0) {
+			list_push_back(&s->unpacks.working, &j->link);
 			s->unpacks.running++;
 			continue;
 		}
@@ -191,5 +193,15 @@ void unpack_orphan(struct server *s)
 	LIST_FOREACH(l, &s->unpacks.waiting) {
 		job_free(CONTAINER_OF(l, struct job, link));
 		s->unpacks.count--;
+	}
+}
+
+void unpacks_release(struct server *s)
+{
+	unpack_orphan(s);
+	LIST_FOREACH(l, &s->unpacks.working) {
+		struct job *j = CONTAINER_OF(l, struct job, link);
+		helper_forget(&j->helper);
+		job_free(j);
 	}
 }

@@ -8,7 +8,7 @@
 struct server;
 
 struct unpacks {
-	struct list waiting;
+	struct list waiting, working;
 	unsigned running, count;
 };
 
@@ -17,6 +17,8 @@ void unpacks_init(struct unpacks *u);
 int unpack_on_message(struct server *s, struct ipc_message *m, struct error *err);
 /* Starts what waits; nothing is unpacked while what a predecessor left is being swept. */
 void unpack_pump(struct server *s);
+/* At the server's end. */
+void unpacks_release(struct server *s);
 /* Control is gone: nobody waits for the answers. */
 void unpack_orphan(struct server *s);
 
