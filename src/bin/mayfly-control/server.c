@@ -31,9 +31,9 @@ struct server {
 	struct ev_loop *loop;
 	struct ev_pool *pool;
 	struct http_pool http_pool;
-	struct http_config http_config;
+	struct http_config http_config, inside_config;
 	struct http_server front;
-	struct http_server inside; /* the endpoint as environments see it */
+	struct http_server inside; /* the endpoint in environments: its loopback is no reason for trust */
 	struct http_listener listener;
 	struct launcher *launcher;
 	struct ipc_hello hello;
@@ -91,7 +91,7 @@ static void refresh_gauges(struct server *s)
 	metrics_set(s->metrics, METRIC_ENV_MEMORY_MAX, 0, 0, s->hello.memory_mb << 20);
 	metrics_set(s->metrics, METRIC_BUFFER_BYTES, 0, 0, s->http_pool.used_bytes);
 	metrics_set(s->metrics, METRIC_FUNCTIONS, 0, 0, registry_count(s->registry));
-	metrics_set(s->metrics, METRIC_HTTP_CONNECTIONS, 0, 0, s->front.conn_count);
+	metrics_set(s->metrics, METRIC_HTTP_CONNECTIONS, 0, 0, s->front.conn_count + s->inside.conn_count);
 	metrics_set(s->metrics, METRIC_HTTP_REQUESTS, 0, 0, http->requests);
 	metrics_set(s->metrics, METRIC_LOG_EVENTS, 0, 0, logs.events);
 	metrics_set(s->metrics, METRIC_LOG_BYTES, 0, 0, logs.bytes);
@@ -307,12 +307,15 @@ static struct http_handler front_handler(void)
 	return h;
 }
 
+/* Of the connections environments have a part of their own: they cannot take those of clients outside. */
 static void make_front(struct server *s, const struct http_handler *handler)
 {
-	s->http_config = http_config_default;
-	s->http_config.conns_max = connections_max(s);
+	unsigned most = connections_max(s);
+	s->http_config = s->inside_config = http_config_default;
+	s->inside_config.conns_max = most / 4 + 1;
+	s->http_config.conns_max = s->settings->connections ? most : most - most / 4;
 	http_server_init(&s->front, s->loop, &s->http_config, handler, &s->http_pool, NULL);
-	http_server_init(&s->inside, s->loop, &s->http_config, &api_inside_http_handler, &s->http_pool, NULL);
+	http_server_init(&s->inside, s->loop, &s->inside_config, &api_inside_http_handler, &s->http_pool, NULL);
 }
 
 static int make_parts(struct server *s, int message_fd, struct error *err)

@@ -176,15 +176,23 @@ static bool same_token(struct str sent, const char *issued)
 	return !different;
 }
 
+/* Who the request says it comes from; NULL: answered. */
+static const struct identity *find_client(struct api_call *call)
+{
+	const struct identity *who = identities_find(call->api->deps.identities, call->auth.access_key);
+	if (who && same_token(call->auth.session_token, who->session_token))
+		return who;
+	api_fail(call, ERR_UNKNOWN_CLIENT, SIGV4_UNKNOWN_KEY);
+	return NULL;
+}
+
 /* Signature and rights. `body_sha256` only where sigv4_needs_body. */
 static int verify(struct api_call *call, const unsigned char *body_sha256)
 {
 	struct error err = {0};
-	const struct identity *who = identities_find(call->api->deps.identities, call->auth.access_key);
-	if (!who || !same_token(call->auth.session_token, who->session_token)) {
-		api_fail(call, ERR_UNKNOWN_CLIENT, SIGV4_UNKNOWN_KEY);
+	const struct identity *who = find_client(call);
+	if (!who)
 		return -1;
-	}
 	if (sigv4_verify(&call->auth, call->api->keys, str_from(who->secret), body_sha256, &call->arena, &err) < 0) {
 		fail_auth(call, &err);
 		return -1;
@@ -351,7 +359,8 @@ static void on_request(struct http_conn *conn, struct http_request *req)
 	if (call->service == SERVICE_STS)
 		call->operation = STR("GetCallerIdentity");
 	call->body_max = body_limit(call);
-	if (!sigv4_needs_body(&call->auth) && verify(call, NULL) < 0)
+	/* A signature over the body can only be checked behind it, but strangers send theirs in vain. */
+	if (sigv4_needs_body(&call->auth) ? !find_client(call) : verify(call, NULL) < 0)
 		return;
 	http_read_body(conn, call->chunks ? api_chunks_limit(call->body_max) : call->body_max);
 }
