@@ -20,8 +20,8 @@ function part(name) {
 
 const { connect } = part('wire.cjs');
 const { Api } = part('api.cjs');
-const { makeContext } = part('context.cjs');
 
+const context = () => part('context.cjs');
 const logs = () => part('logs.cjs');
 const errors = () => part('errors.cjs');
 
@@ -45,6 +45,7 @@ class Runtime {
     this.handler = handler;
     this.streaming = streaming;
     this.api.askNext(this.onInvocation);
+    this.makeContext = context().makeContext; // loaded while the server answers
   }
 
   invoke(headers, body) {
@@ -63,8 +64,8 @@ class Runtime {
     const call = new Call(this, id);
     this.onEmptyLoop = () => call.succeed(null);
     try {
-      const context = makeContext(headers, call);
-      const result = this.handler(JSON.parse(body.toString()), context, call.callback);
+      const made = this.makeContext(headers, call);
+      const result = this.handler(JSON.parse(body.toString()), made, call.callback);
       if (result && typeof result.then === 'function') result.then(call.succeed, call.fail).catch(call.fail);
     } catch (error) {
       call.callback(error);

@@ -1,11 +1,12 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import unittest
 
-from harness import NODE, Invocation, RuntimeCase
+from harness import LIMIT_SECONDS, NODE, Invocation, RuntimeCase
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 ID = "00000001-1111-4222-8333-444455556666"
@@ -13,6 +14,7 @@ ID = "00000001-1111-4222-8333-444455556666"
 
 class NodeCase(RuntimeCase):
     command, module, handler = NODE, "index.js", "index.handler"
+    uses_net = False
 
 
 class Protocol(NodeCase):
@@ -54,6 +56,58 @@ class Protocol(NodeCase):
         self.put("index.js", self.ECHO)
         result = subprocess.run(NODE, env=self.environment("127.0.0.1:9", "index.handler", {}), capture_output=True, timeout=60)
         self.assertEqual(result.returncode, 1)
+
+
+    def test_answers_whose_connection_breaks_off_in_the_middle(self):
+        self.put("index.js", "exports.handler = async (n) => 'x'.repeat(n);\n")
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(LIMIT_SECONDS)
+            address = "127.0.0.1:%d" % listener.getsockname()[1]
+            process = subprocess.Popen(self.command, env=self.environment(address, "index.handler", {}), stderr=subprocess.DEVNULL)
+            try:
+                for size in (6000000, 5):
+                    connection = listener.accept()[0]
+                    with connection:
+                        connection.settimeout(LIMIT_SECONDS)
+                        self.assertTrue(connection.recv(65536).startswith(b"GET /2018-06-01/runtime/invocation/next "))
+                        connection.sendall(b"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: %d\r\nContent-Length: %d\r\n\r\n%d"
+                                           % (size, len(str(size)), size))
+                        answer = connection.recv(65536)
+                        self.assertTrue(answer.startswith(b"POST /2018-06-01/runtime/invocation/%d/response " % size))
+                        # What is left unread makes the kernel reset the connection.
+                listener.accept()[0].close()
+                listener.close()
+                self.assertEqual(process.wait(LIMIT_SECONDS), 1)
+            finally:
+                process.kill()
+                process.wait()
+
+    def test_stream_whose_connection_breaks_off(self):
+        source = ("exports.handler = awslambda.streamifyResponse(async (event, stream) => {\n"
+                  "  for (let i = 0; i < 400; i++) await new Promise((r) => stream.write(Buffer.alloc(40000, 97), r)); stream.end(); });\n")
+        self.put("index.js", source)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(LIMIT_SECONDS)
+            address = "127.0.0.1:%d" % listener.getsockname()[1]
+            process = subprocess.Popen(self.command, env=self.environment(address, "index.handler", {}),
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                connection = listener.accept()[0]
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: 1\r\nContent-Length: 1\r\n\r\n1")
+                    self.assertTrue(connection.recv(65536).startswith(b"POST /2018-06-01/runtime/invocation/1/response "))
+                connection = listener.accept()[0]
+                with connection:
+                    connection.settimeout(LIMIT_SECONDS)
+                    self.assertTrue(connection.recv(65536).startswith(b"GET /2018-06-01/runtime/invocation/next "))
+            finally:
+                process.kill()
+                process.wait()
+
+    def test_net_is_loaded_only_where_it_is_needed(self):
+        source = "exports.handler = async () => process.moduleLoadList.includes('NativeModule net');\n"
+        self.assertEqual(self.answer(source), self.uses_net)
 
 
 class Handlers(NodeCase):
@@ -333,6 +387,82 @@ class Streaming(NodeCase):
                   "  await pipeline(Readable.from((function* () { for (let i = 0; i < 200; i++) yield Buffer.alloc(40000, 97); })()), stream); });\n")
         result = self.run_function(source, [1], max_answer=1 << 30)
         self.assertEqual(result.invocations[0].answer, b"a" * 8000000)
+
+
+class WithoutHandles:
+    """Where process.binding isn't what it was, connections are made by `net`."""
+    uses_net = True
+    preload = "process.binding = undefined;"
+
+    def setUp(self):
+        super().setUp()
+        self.put("preload.cjs", self.preload)
+        self.command = [NODE[0], "--require", os.path.join(self.folder, "preload.cjs"), *NODE[1:]]
+
+
+class ProtocolWithoutHandles(WithoutHandles, Protocol):
+    pass
+
+
+class HandlersWithoutHandles(WithoutHandles, Handlers):
+    def test_module_systems_and_paths(self):
+        self.skipTest("empties the folder")
+
+
+class StreamingWithoutHandles(WithoutHandles, Streaming):
+    pass
+
+
+class ProtocolWithOtherHandles(WithoutHandles, Protocol):
+    preload = "const { binding } = process; process.binding = (name) => (name === 'stream_wrap' ? {} : binding(name));"
+
+
+class ProtocolByName(Protocol):
+    uses_net = True
+
+    def environment(self, address, *rest):
+        return super().environment(address.replace("127.0.0.1", "localhost"), *rest)
+
+
+class Quiet(NodeCase):
+    def test_no_deprecation_is_printed_but_the_functions_own(self):
+        self.put("hello.mjs", "export const handler = async () => 1;")
+        for handler in ("index.handler", "hello.handler"):
+            result = self.run_function("exports.handler = async () => 1;", env={"NODE_PENDING_DEPRECATION": "1"}, handler=handler)
+            self.assertEqual(result.stdout + result.stderr, "")
+        result = self.run_function("new Buffer(1); exports.handler = async () => 1;")
+        self.assertIn("DEP0005", result.stdout + result.stderr)
+
+
+class EsModules(NodeCase):
+    def test_name_that_require_would_unwrap(self):
+        source = "const handler = async () => 1, other = { handler: async () => 2 };\nexport { handler, other as 'module.exports' };\n"
+        self.assertEqual(self.answer(None, files={"esm.mjs": source}, handler="esm.handler"), 1)
+
+    def test_runs_once_whether_it_waits_or_not(self):
+        for first in ("", "await 1;"):
+            source = first + "console.log('ran'); globalThis.n = (globalThis.n || 0) + 1;\nexport const handler = async () => globalThis.n;\n"
+            result = self.run_function(None, files={"esm.mjs": source}, handler="esm.handler")
+            self.assertEqual((result.invocations[0].json(), result.stdout.count("ran")), (1, 1))
+
+    def test_module_that_waits_and_fails(self):
+        error, result = self.init_failure(None, files={"esm.mjs": "await 1; throw new RangeError('late');"}, handler="esm.handler")
+        self.assertEqual((error["errorType"], error["errorMessage"], result.code), ("RangeError", "late", 129))
+
+    def test_missing_import(self):
+        error, _ = self.init_failure(None, files={"esm.mjs": "import 'not-there';"}, handler="esm.handler")
+        self.assertEqual(error["errorType"], "Error")
+        self.assertIn("Cannot find package 'not-there' imported from", error["errorMessage"])
+
+    def test_hooks_of_imports_see_the_handler(self):
+        hook = ("export async function load(url, context, next) { const found = await next(url, context);\n"
+                "  return url.endsWith('esm.mjs') ? { ...found, source: String(found.source).replace('old', 'new') } : found; }\n")
+        self.put("hook.mjs", hook)
+        self.put("register.mjs", "import { register } from 'node:module'; register('./hook.mjs', import.meta.url);\n")
+        source = "export const handler = async () => 'old';\n"
+        answer = self.answer(None, files={"esm.mjs": source}, handler="esm.handler",
+                             env={"NODE_OPTIONS": "--import " + os.path.join(self.folder, "register.mjs")})
+        self.assertEqual(answer, "new")
 
 
 class Packages(NodeCase):
