@@ -109,14 +109,23 @@ def handler(event, context):
             name = server.deploy(runtime('''
 rid, event = take()
 mine = []
-for i in range(200):
-    s = socket.create_connection(("127.0.0.1", 4566)); s.sendall(b"GET /x HTTP/1.1\\r\\n"); mine.append(s)
+try:
+    while len(mine) < 200:
+        s = socket.create_connection(("127.0.0.1", 4566), 0.5); s.sendall(b"GET /x HTTP/1.1\\r\\n"); mine.append(s)
+except OSError: pass
 give(rid, "held")
 time.sleep(600)
 '''), runtime="provided.al2023", Timeout=60)
             self.assertEqual(call(client, name)[1], "held")
             with urllib.request.urlopen(server.url + "/_mayfly/health", timeout=5) as r:
                 self.assertEqual(r.status, 200)
+
+    def test_an_answered_invocation_counts_no_more(self):
+        """A client that calls one after the other needs a concurrency of one, however slow the runtime asks for more."""
+        name = self.deploy('while True:\n    rid, event = take()\n    give(rid, event)\n    time.sleep(0.02)\n')
+        self.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+        for n in range(50):
+            self.assertEqual(call(self.client, name, n)[1], n)
 
     def test_a_stranger_is_refused_before_his_body(self):
         host, port = self.server.url[len("http://"):].split(":")

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const event_names[] = {"invoke", "cancel", "ready", "idle", "stopping", "dead", "failed", "retry", "drop",
+static const char *const event_names[] = {"invoke", "cancel", "ready", "answered", "idle", "stopping", "dead", "failed", "retry", "drop",
                                           "drop+reject", "reserved", "unreserved", "tick"};
 static const char *const decision_names[] = {"ASSIGN", "START", "FREEZE", "STOP", "REJECT"};
 
@@ -130,6 +130,10 @@ void model_event(struct model *m, enum model_event event, uint64_t id)
 	struct model_env *e = model_env(m, id);
 	if (event == EV_READY)
 		m->versions[e->version].failures = 0;
+	if (event == EV_ANSWERED) {
+		end_call(m, e, C_DONE);
+		return;
+	}
 	if (event == EV_READY || event == EV_IDLE) {
 		end_call(m, e, C_DONE);
 		e->state = M_IDLE;
@@ -339,7 +343,8 @@ static void check_counts(struct model *m, const struct sched *s)
 		want.frozen += m->envs[i].state == M_FROZEN;
 		want.busy += m->envs[i].state == M_BUSY;
 		want.stopping += m->envs[i].state == M_STOPPING;
-		busy[m->versions[m->envs[i].version].function] += m->envs[i].state == M_BUSY;
+		busy[m->versions[m->envs[i].version].function] += m->envs[i].state == M_BUSY &&
+		                                                  m->calls[m->envs[i].invocation].state == C_RUNNING;
 	}
 	for (unsigned v = 0; v < m->version_count; v++)
 		want.waiting += model_waiting(m, v);

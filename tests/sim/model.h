@@ -40,7 +40,7 @@ struct model_function {
 	uint64_t tokens_ns;
 };
 
-enum model_event { EV_INVOKE, EV_CANCEL, EV_READY, EV_IDLE, EV_STOPPING, EV_DEAD, EV_FAILED, EV_RETRY, EV_DROP, EV_DROP_REJECT,
+enum model_event { EV_INVOKE, EV_CANCEL, EV_READY, EV_ANSWERED, EV_IDLE, EV_STOPPING, EV_DEAD, EV_FAILED, EV_RETRY, EV_DROP, EV_DROP_REJECT,
                    EV_RESERVED, EV_UNRESERVED, EV_TICK };
 
 struct model {

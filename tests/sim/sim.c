@@ -89,6 +89,8 @@ static void env_event(struct sim *x, struct model_env *e, enum model_event event
 	model_event(m, event, id);
 	if (event == EV_READY)
 		sched_env_ready(x->s, m->now_ns, id);
+	else if (event == EV_ANSWERED)
+		sched_env_answered(x->s, m->now_ns, id);
 	else if (event == EV_IDLE)
 		sched_env_idle(x->s, m->now_ns, id);
 	else if (event == EV_STOPPING)
@@ -107,6 +109,8 @@ static void go_on(struct sim *x, struct model_env *e)
 		env_event(x, e, faults[draw(x, 3)]);
 	} else if (e->state == M_BUSY && draw(x, 100) < x->fault_percent / 2) {
 		env_event(x, e, EV_STOPPING);
+	} else if (e->state == M_BUSY && draw(x, 4) == 0) {
+		env_event(x, e, EV_ANSWERED);
 	} else {
 		env_event(x, e, e->state == M_STARTING ? EV_READY : e->state == M_BUSY ? EV_IDLE : EV_DEAD);
 	}

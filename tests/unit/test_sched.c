@@ -190,6 +190,30 @@ TEST(concurrency_as_lambda_counts_it)
 	sched_free(s);
 }
 
+/* The caller has its answer, and may ask again before the runtime does. */
+TEST(an_answered_invocation_counts_no_more)
+{
+	struct sched_version reserved = f1;
+	reserved.reserved = 1;
+	struct sched *s = sched_new(&usual);
+	uint64_t e = 0;
+	sched_invoke(s, 0, 1, &reserved);
+	told(s, &e);
+	sched_env_ready(s, 1, e);
+	CHECK_STR(told(s, NULL), "assign 1");
+	sched_env_answered(s, 2, e);
+	CHECK(sched_concurrency(s, 1) == 0 && sched_busy(s, 1) == 0);
+	sched_invoke(s, 3, 2, &reserved);
+	CHECK_STR(told(s, NULL), "start v1");
+	sched_env_idle(s, 4, e);
+	CHECK_STR(told(s, NULL), "assign 2");
+	CHECK(sched_concurrency(s, 1) == 1 && sched_busy(s, 1) == 1);
+	sched_env_answered(s, 5, e);
+	sched_env_dead(s, 6, e);
+	CHECK(sched_concurrency(s, 1) == 0 && sched_busy(s, 1) == 0);
+	sched_free(s);
+}
+
 TEST(failed_starts_end)
 {
 	struct sched *s = sched_new(&usual);
@@ -286,5 +310,6 @@ TEST(ten_thousand_environments)
 
 TESTS(T(late_binding_gives_the_first_free_environment), T(idle_ones_are_frozen_then_stopped_newest_used_first),
       T(memory_comes_from_the_oldest_idle_of_another_version), T(full_machine_refuses_after_the_wait),
-      T(a_version_without_environment_is_not_starved), T(concurrency_as_lambda_counts_it), T(failed_starts_end),
+      T(a_version_without_environment_is_not_starved), T(concurrency_as_lambda_counts_it),
+      T(an_answered_invocation_counts_no_more), T(failed_starts_end),
       T(start_rate_is_lambdas), T(dropped_versions_end), T(ten_thousand_environments))

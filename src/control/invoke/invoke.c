@@ -264,7 +264,9 @@ static void on_stopping(void *arg, struct worker *w)
 
 static void on_finished(void *arg, struct worker *w, struct invocation *inv)
 {
-	finish(arg, inv);
+	struct invoke *in = arg;
+	sched_env_answered(in->sched, inv->phases.answered_ns, w->sched_env);
+	finish(in, inv);
 }
 
 static void keep_failure(struct slot *s, struct worker_failure *failure)

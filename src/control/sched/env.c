@@ -19,6 +19,15 @@ static bool is_idle(enum env_state state)
 	return state == ENV_IDLE || state == ENV_FROZEN;
 }
 
+void sched_env_uncount(struct sched *s, struct sched_env *e)
+{
+	if (!e->counted)
+		return;
+	e->counted = false;
+	e->queue->function->busy--;
+	sched_function_count(s, e->queue->function, -1);
+}
+
 static void leave(struct sched *s, struct sched_env *e, enum env_state to)
 {
 	struct sched_queue *q = e->queue;
@@ -27,10 +36,8 @@ static void leave(struct sched *s, struct sched_env *e, enum env_state to)
 	s->memory_mb[e->state] -= q->memory_mb;
 	q->envs -= e->state != ENV_FREE;
 	q->starting -= e->state == ENV_STARTING;
-	if (e->state == ENV_BUSY) {
-		q->function->busy--;
-		sched_function_count(s, q->function, -1);
-	}
+	if (e->state == ENV_BUSY)
+		sched_env_uncount(s, e);
 	if (is_idle(e->state) && !is_idle(to))
 		list_remove(&e->idle_link);
 }
@@ -44,6 +51,7 @@ static void enter(struct sched *s, struct sched_env *e, enum env_state from)
 	q->envs += e->state != ENV_FREE;
 	q->starting += e->state == ENV_STARTING;
 	if (e->state == ENV_BUSY) {
+		e->counted = true;
 		q->function->busy++;
 		sched_function_count(s, q->function, 1);
 	}

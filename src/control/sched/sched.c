@@ -205,6 +205,12 @@ void sched_env_ready(struct sched *s, uint64_t now_ns, uint64_t env)
 	finish(s);
 }
 
+void sched_env_answered(struct sched *s, uint64_t now_ns, uint64_t env)
+{
+	begin(s, now_ns);
+	sched_env_uncount(s, sched_env_get(s, env));
+}
+
 void sched_env_idle(struct sched *s, uint64_t now_ns, uint64_t env)
 {
 	begin(s, now_ns);

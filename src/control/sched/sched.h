@@ -91,7 +91,9 @@ void sched_invoke(struct sched *s, uint64_t now_ns, uint64_t invocation, const s
 /* The caller no longer wants an invocation that still waits. False when it does not wait (it was assigned or rejected). */
 bool sched_cancel(struct sched *s, uint64_t now_ns, uint64_t invocation);
 void sched_env_ready(struct sched *s, uint64_t now_ns, uint64_t env);  /* init done, waits for work */
-void sched_env_idle(struct sched *s, uint64_t now_ns, uint64_t env);   /* its invocation is finished */
+/* Its invocation is over and no longer counts; the environment takes no other until it is idle. Optional before idle. */
+void sched_env_answered(struct sched *s, uint64_t now_ns, uint64_t env);
+void sched_env_idle(struct sched *s, uint64_t now_ns, uint64_t env);   /* wants work again */
 /* The caller ends it (timeout, broken protocol): its invocation is over and no longer counts, no work goes there any more;
  * its memory counts until sched_env_dead. From any state but starting (that is sched_env_failed's). */
 void sched_env_stopping(struct sched *s, uint64_t now_ns, uint64_t env);
@@ -118,7 +120,7 @@ struct sched_counts {
 	uint64_t memory_mb; /* of all environments, stopping ones included */
 };
 void sched_count(const struct sched *s, struct sched_counts *out);
-unsigned sched_busy(const struct sched *s, uint64_t function_id);        /* environments that serve an invocation */
+unsigned sched_busy(const struct sched *s, uint64_t function_id);        /* environments that serve an unanswered invocation */
 unsigned sched_concurrency(const struct sched *s, uint64_t function_id); /* and invocations that wait */
 
 #endif

@@ -52,6 +52,7 @@ struct sched_env {
 	enum env_state state;
 	struct sched_queue *queue;
 	uint64_t idle_since_ns;
+	bool counted;                  /* its invocation counts: busy, and not answered yet */
 	struct list state_link;        /* in sched.states[state] */
 	struct list idle_link;         /* in queue->idle */
 };
@@ -90,6 +91,7 @@ struct sched_env *sched_env_get(const struct sched *s, uint64_t id);
 /* The only place that changes a state: asserts that the edge is allowed, moves the environment to that state's list, and
  * counts it. To ENV_FREE the record may be used again. */
 void sched_env_move(struct sched *s, struct sched_env *e, enum env_state to);
+void sched_env_uncount(struct sched *s, struct sched_env *e); /* its invocation is over, at the latest when it leaves ENV_BUSY */
 struct sched_env *sched_env_oldest_idle(const struct sched *s); /* frozen or not; NULL */
 uint64_t sched_memory_used(const struct sched *s);
 unsigned sched_env_total(const struct sched *s);
