@@ -1,11 +1,11 @@
 'use strict';
 // One TCP connection on libuv's bare handle. `net` with its streams takes 5 ms to load, a fifth of the start of
-// Node.js, and costs 10 us for each message; the handle is what `net` itself stands on. It isn't a public interface,
-// so wherever it isn't the known one (see bindings) connections are made by net.cjs, which has the same methods.
+// Node.js; the handle is what `net` itself stands on. It isn't a public interface, so wherever it isn't the known one
+// (see bindings) connections are made by net.cjs, which has the same methods.
 
 const RECV_BYTES = 65536;
 // The interface was tried with every even release from the first to the last; others are served by `net`.
-const FIRST_MAJOR = 16;
+const FIRST_MAJOR = 18;
 const LAST_MAJOR = 26;
 const METHODS = ['connect', 'setNoDelay', 'readStart', 'useUserBuffer', 'writeLatin1String', 'writeUtf8String', 'writev',
   'ref', 'unref', 'close'];
