@@ -9,7 +9,7 @@ import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "api"))
 from harness import Server, zip_of  # noqa: E402
-from support import call  # noqa: E402
+from support import call, tail  # noqa: E402
 
 # A runtime by hand. `raw` leaves its connection open.
 HEAD = '''#!/usr/bin/python3
@@ -119,6 +119,25 @@ time.sleep(600)
             self.assertEqual(call(client, name)[1], "held")
             with urllib.request.urlopen(server.url + "/_mayfly/health", timeout=5) as r:
                 self.assertEqual(r.status, 200)
+
+    def test_an_invocation_whose_init_fails_is_logged(self):
+        for code, kind, said in (("import nothing_here\n", "Runtime.ImportModuleError", ""),
+                                 ("import os\nos._exit(7)\n", "Runtime.ExitError", "exited with error: exit status 7")):
+            name = self.server.deploy({"app.py": code})
+            for _ in range(2):
+                answer, body = call(self.client, name, LogType="Tail")
+                self.assertEqual(body["errorType"], kind)
+                rid, text = answer["ResponseMetadata"]["RequestId"], tail(answer)
+                self.assertRegex(text, r"\ASTART RequestId: %s Version: \$LATEST\n" % rid)
+                self.assertIn(said, text)
+                self.assertRegex(text, r"END RequestId: %s\nREPORT RequestId: %s\tDuration: [0-9.]+ ms\t.*\tStatus: error\t"
+                                       r"Error Type: %s\n\Z" % (rid, rid, kind))
+
+    def test_as_many_variables_as_fit(self):
+        names = [a + b for a in "ABCDEFGHIJKLMNOPQRST" for b in "ABCDEFGHIJKLMNOPQRSTUVWXY"]
+        name = self.server.deploy({"app.py": "import os\ndef handler(e, c):\n    return sum(len(k) == 2 for k in os.environ)\n"},
+                                  Environment={"Variables": dict.fromkeys(names, "")})
+        self.assertGreaterEqual(call(self.client, name)[1], 500)
 
     def test_an_answered_invocation_counts_no_more(self):
         """A client that calls one after the other needs a concurrency of one, however slow the runtime asks for more."""

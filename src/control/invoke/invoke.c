@@ -29,6 +29,7 @@ struct invoke {
 	struct sched *sched;
 	struct hash slots;
 	struct hash envs; /* sched env id -> struct env */
+	struct worker *dying;     /* inside on_dead: the one whose failed init may be an answer */
 	struct ev_timer tick;
 	struct list rejected;     /* invocations that were refused, until their callers are told */
 	struct ev_defer tell;     /* never from inside invoke_submit */
@@ -147,6 +148,8 @@ static void reject(struct invoke *in, const struct sched_decision *d)
 		break;
 	case REJECT_START:
 		refuse_start(in, s, inv);
+		if (in->dying)
+			worker_log_failed_start(in->dying, inv);
 		break;
 	case REJECT_GONE:
 		inv->outcome = INVOKE_REFUSED;
@@ -299,7 +302,9 @@ static void on_dead(void *arg, struct worker *w, bool failed, struct worker_fail
 		init_failed(in, w, failure);
 	else
 		sched_env_dead(in->sched, clock_mono_ns(), w->sched_env);
+	in->dying = w;
 	carry_out(in);
+	in->dying = NULL;
 }
 
 static const struct worker_events worker_events = {

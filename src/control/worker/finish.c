@@ -70,10 +70,39 @@ void worker_fail_init(struct worker *w, const struct fault_text *t, const char *
 	worker_drain_log(w);
 	uint64_t now = clock_mono_ns();
 	log_stream_init_report(w->log, now - (w->sandbox_ns ? w->sandbox_ns : w->asked_ns), log_status, log_type);
+	if (!w->failure.log_status) {
+		w->failure.log_status = log_status;
+		snprintf(w->failure.log_type, sizeof w->failure.log_type, "%s", log_type ? log_type : "");
+	}
 	if (w->failure.answer.data || w->failure.has_fault)
 		return;
 	w->failure.has_fault = true;
 	w->failure.fault = *t;
+}
+
+void worker_log_failed_start(struct worker *w, struct invocation *inv)
+{
+	const struct worker_failure *failure = &w->failure;
+	if (!failure->log_status)
+		return;
+	uint64_t now = clock_mono_ns();
+	struct log_report report = {
+		.request_id = inv->request_id,
+		.duration_ns = now - (w->sandbox_ns ? w->sandbox_ns : w->asked_ns),
+		.memory_mb = w->version->memory_mb,
+		.max_memory_bytes = worker_peak_bytes(w, now),
+		.status = failure->log_status,
+		.error_type = *failure->log_type ? failure->log_type : NULL,
+	};
+	log_stream_start(w->log, inv->request_id, w->version->version, inv->tail);
+	if (failure->has_fault) {
+		char message[FAULT_MESSAGE_SIZE];
+		fault_message(message, &failure->fault, inv->request_id);
+		log_stream_fault(w->log, inv->request_id, failure->fault.type, message);
+	}
+	log_stream_end(w->log, &report);
+	if (inv->tail)
+		inv->log_tail = log_stream_take_tail(w->log, &inv->log_tail_len);
 }
 
 /* ---- what the runtime does, by way of its API ---- */

@@ -39,6 +39,8 @@ struct worker_failure {
 	bool has_fault;
 	struct fault_text fault;
 	struct error refusal;
+	const char *log_status;  /* as INIT_REPORT and REPORT give it; NULL: it never ran */
+	char log_type[128];      /* "": none */
 };
 
 struct worker {
@@ -103,6 +105,8 @@ struct worker *worker_start(struct fleet *f, struct function_version *version, u
 void worker_assign(struct worker *w, struct invocation *inv);
 void worker_freeze(struct worker *w);
 void worker_stop(struct worker *w, uint32_t grace_ms);
+/* Inside on_dead: this invocation gets the failed init as its answer, and is logged as one that ran there. */
+void worker_log_failed_start(struct worker *w, struct invocation *inv);
 const char *worker_state_name(enum worker_state state);
 
 #endif

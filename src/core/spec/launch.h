@@ -13,7 +13,7 @@
 
 #define LAUNCH_MAGIC 0x4d61794cu
 #define LAUNCH_MAX_BYTES 65536u
-#define LAUNCH_MAX_STRINGS 512u
+#define LAUNCH_MAX_STRINGS 640u /* 512 variables of the shortest names and no values are 4 KB of JSON; ours come on top */
 
 /* The command is looked for, in order: the first of the `candidates` first arguments that can be executed becomes argv[0],
  * the rest of them is dropped. 1 for managed runtimes, 2 for provided ones (/var/task/bootstrap, /opt/bootstrap). */
