@@ -27,8 +27,7 @@ SLEEPER = {"app.py": "import time\ndef handler(e, c):\n    time.sleep(e['s'])\n 
 class Load(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        # Waiting for room is another test's matter: on a slow machine it must not fail this one.
-        cls.server = Server("--pool", "8", "--wait-ms", "20000")
+        cls.server = Server("--pool", "8")
 
     @classmethod
     def tearDownClass(cls):

@@ -17,7 +17,8 @@
 struct slot {
 	struct hash_node node; /* key: the version id's bytes */
 	struct function_version *version;
-	unsigned waiting;      /* invocations in the scheduler's queue */
+	struct list waiters;   /* invocations in the scheduler's queue, oldest first */
+	struct list renewal;   /* in invoke.renewals: dropped, its waiters are to be asked for their new version */
 	unsigned inits_failed; /* in a row; the second one inside an invocation is the answer */
 	bool dropped;
 	struct worker_failure failure; /* of the latest init */
@@ -33,6 +34,8 @@ struct invoke {
 	struct ev_timer tick;
 	struct list rejected;     /* invocations that were refused, until their callers are told */
 	struct ev_defer tell;     /* never from inside invoke_submit */
+	struct list renewals;     /* slots whose version was dropped in this round */
+	struct ev_defer renew;    /* when the registry has the new version in place */
 	unsigned running; /* submitted, not done */
 	void (*on_drained)(void *arg);
 	void *drained_arg;
@@ -70,14 +73,17 @@ static struct slot *need_slot(struct invoke *in, struct function_version *v)
 	s = calloc(1, sizeof *s);
 	ASSERT(s);
 	s->version = function_version_ref(v);
+	list_init(&s->waiters);
+	list_init(&s->renewal);
 	ASSERT(hash_put(&in->slots, &s->node, id_key(&s->version->id)) == 0);
 	return s;
 }
 
 static void drop_slot_if_unused(struct invoke *in, struct slot *s)
 {
-	if (!s->dropped || s->waiting)
+	if (!s->dropped || !list_empty(&s->waiters))
 		return;
+	list_remove(&s->renewal);
 	hash_remove(&in->slots, &s->node);
 	http_blob_release(&s->failure.answer);
 	function_version_unref(s->version);
@@ -158,9 +164,8 @@ static void reject(struct invoke *in, const struct sched_decision *d)
 	default:
 		refuse_throttled(inv, "ConcurrentInvocationLimitExceeded");
 	}
-	s->waiting--;
+	list_remove(&inv->link);
 	drop_slot_if_unused(in, s);
-	list_init(&inv->link);
 	list_push_back(&in->rejected, &inv->link);
 	ev_defer_run(in->deps.fleet.loop, &in->tell);
 }
@@ -197,8 +202,8 @@ static void assign(struct invoke *in, const struct sched_decision *d)
 {
 	struct invocation *inv = inv_of(d->invocation);
 	struct slot *s = find_slot(in, inv->version->id);
-	ASSERT(s && s->waiting);
-	s->waiting--;
+	ASSERT(s);
+	list_remove(&inv->link);
 	worker_assign(worker_of(in, d->env), inv);
 	drop_slot_if_unused(in, s);
 }
@@ -328,31 +333,69 @@ static void set_trace(struct invocation *inv)
 	         (unsigned long long)(clock_wall_ms() / 1000), r.root_head, (unsigned long long)r.root, (unsigned long long)r.parent);
 }
 
-void invoke_submit(struct invoke *in, struct invocation *inv)
+static void wait_for_environment(struct invoke *in, struct invocation *inv)
 {
-	uuid4(inv->request_id);
-	set_trace(inv);
-	inv->failure = FAILURE_NONE;
-	inv->phases = (struct invoke_phases){.submitted_ns = clock_mono_ns()};
-	in->running++;
-	need_slot(in, inv->version)->waiting++;
 	struct sched_version v = {
 		.version_id = inv->version->id,
 		.function_id = inv->version->function_id,
 		.memory_mb = inv->version->memory_mb,
 		.reserved = inv->reserved,
 	};
-	sched_invoke(in->sched, inv->phases.submitted_ns, (uint64_t)(uintptr_t)inv, &v);
+	list_push_back(&need_slot(in, inv->version)->waiters, &inv->link);
+	sched_invoke(in->sched, clock_mono_ns(), (uint64_t)(uintptr_t)inv, &v);
+}
+
+void invoke_submit(struct invoke *in, struct invocation *inv)
+{
+	uuid4(inv->request_id);
+	set_trace(inv);
+	list_init(&inv->link);
+	inv->failure = FAILURE_NONE;
+	inv->phases = (struct invoke_phases){.submitted_ns = clock_mono_ns()};
+	in->running++;
+	wait_for_environment(in, inv);
+	carry_out(in);
+}
+
+/* ---- versions that are replaced ---- */
+
+/* Waiting for environments of code that nobody will call again would only take room from the new code's. */
+static void renew_waiters(struct invoke *in, struct slot *s)
+{
+	LIST_FOREACH(link, &s->waiters) {
+		struct invocation *inv = CONTAINER_OF(link, struct invocation, link);
+		if (inv->renew)
+			inv->renew(inv);
+		if (inv->version->id == s->version->id || !sched_cancel(in->sched, clock_mono_ns(), (uint64_t)(uintptr_t)inv))
+			continue;
+		list_remove(&inv->link);
+		wait_for_environment(in, inv);
+	}
+}
+
+static void on_renew(struct ev_defer *defer)
+{
+	struct invoke *in = CONTAINER_OF(defer, struct invoke, renew);
+	struct list *link;
+	while ((link = list_pop_front(&in->renewals))) {
+		struct slot *s = CONTAINER_OF(link, struct slot, renewal);
+		renew_waiters(in, s);
+		drop_slot_if_unused(in, s);
+	}
 	carry_out(in);
 }
 
 void invoke_version_dropped(struct invoke *in, uint64_t version_id)
 {
 	struct slot *s = find_slot(in, version_id);
-	if (!s)
+	if (!s || s->dropped)
 		return;
 	s->dropped = true;
 	sched_drop_version(in->sched, clock_mono_ns(), version_id, false);
+	if (!list_empty(&s->waiters)) {
+		list_push_back(&in->renewals, &s->renewal);
+		ev_defer_run(in->deps.fleet.loop, &in->renew);
+	}
 	drop_slot_if_unused(in, s);
 	carry_out(in);
 }
@@ -401,6 +444,8 @@ struct invoke *invoke_new(const struct invoke_deps *deps, struct error *err)
 	in->tick.cb = on_tick;
 	list_init(&in->rejected);
 	ev_defer_init(&in->tell, tell_rejected);
+	list_init(&in->renewals);
+	ev_defer_init(&in->renew, on_renew);
 	hash_init(&in->slots);
 	hash_init(&in->envs);
 	struct sched_config config = sched_settings(deps);
@@ -419,12 +464,13 @@ void invoke_free(struct invoke *in)
 		return;
 	ev_timer_stop(&in->tick);
 	ev_defer_cancel(&in->tell);
+	ev_defer_cancel(&in->renew);
 	fleet_free(in->fleet);
 	sched_free(in->sched);
 	HASH_FOREACH(n, &in->slots) {
 		struct slot *s = HASH_ENTRY(n, struct slot, node);
 		s->dropped = true;
-		s->waiting = 0;
+		list_init(&s->waiters);
 		drop_slot_if_unused(in, s);
 	}
 	HASH_FOREACH(n, &in->envs) {

@@ -45,6 +45,9 @@ struct invocation {
 	struct str trace_header;          /* X-Amzn-Trace-Id of the caller; p NULL: one is made */
 	int reserved;                     /* reserved concurrency of the function, -1 for none */
 	bool tail;                        /* collect the last 4 KB of its log */
+	/* Called when `version` is dropped while the invocation still waits: puts the version that took its place into
+	 * inv->version (and what hangs on it), giving the old reference back. NULL, or left alone: it runs the old one. */
+	void (*renew)(struct invocation *inv);
 	void (*done)(struct invocation *inv);
 	void *arg;
 
