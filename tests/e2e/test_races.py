@@ -6,6 +6,7 @@ import sys
 import time
 import unittest
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "api"))
 from harness import Server, zip_of  # noqa: E402
@@ -138,6 +139,19 @@ time.sleep(600)
         name = self.server.deploy({"app.py": "import os\ndef handler(e, c):\n    return sum(len(k) == 2 for k in os.environ)\n"},
                                   Environment={"Variables": dict.fromkeys(names, "")})
         self.assertGreaterEqual(call(self.client, name)[1], 500)
+
+    def test_answers_that_find_no_room(self):
+        """More than fits: each caller gets all of his answer, or is told why not."""
+        with Server("--buffer-max", "16") as server:
+            client = server.client()
+            name = server.deploy({"app.py": "def handler(e, c):\n    return 'x' * 6000000\n"}, Timeout=30)
+            with ThreadPoolExecutor(8) as pool:
+                for answer in pool.map(lambda _: call(client, name), range(8)):
+                    if "FunctionError" in answer[0]:
+                        self.assertEqual(answer[1]["errorType"], "Sandbox.Failure")
+                    else:
+                        self.assertEqual(len(answer[1]), 6000000)
+            self.assertEqual(len(call(client, name)[1]), 6000000)
 
     def test_an_answered_invocation_counts_no_more(self):
         """A client that calls one after the other needs a concurrency of one, however slow the runtime asks for more."""

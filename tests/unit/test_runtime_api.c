@@ -304,6 +304,18 @@ TEST(faults_of_an_answer)
 	CHECK_INT(rig_free(r), 0);
 }
 
+TEST(an_answer_without_room)
+{
+	struct rig *r = rig_new();
+	say(r, NEXT);
+	deliver(r, "id-1", "{}");
+	hear(r);
+	r->pool.max_bytes = 1;
+	CHECK(has(say(r, "POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n"), "500"));
+	CHECK(r->faults == 1 && r->fault == RUNTIME_FAULT_NO_ROOM && r->answers == 0);
+	CHECK_INT(rig_free(r), 0);
+}
+
 TEST(trailers_turn_an_answer_into_an_error)
 {
 	struct rig *r = rig_new();
@@ -322,5 +334,5 @@ TEST(trailers_turn_an_answer_into_an_error)
 
 TESTS(T(next_answer_next), T(wrong_order_and_wrong_id_are_refused), T(errors_carry_their_type), T(init_error_ends_init),
       T(init_error_with_a_late_body), T(init_error_that_is_too_large_or_breaks_off), T(long_texts_wait_whole),
-      T(an_event_waits_for_a_runtime_that_reconnects), T(an_undelivered_event_is_freed), T(faults_of_an_answer),
+      T(an_event_waits_for_a_runtime_that_reconnects), T(an_undelivered_event_is_freed), T(faults_of_an_answer), T(an_answer_without_room),
       T(trailers_turn_an_answer_into_an_error))

@@ -133,7 +133,7 @@ static void refuse_start(struct invoke *in, struct slot *s, struct invocation *i
 	if (failure->answer.data && copy_blob(&inv->answer, &failure->answer, in->deps.fleet.pool) == 0)
 		return;
 	if (failure->has_fault) {
-		fault_body(&inv->answer, in->deps.fleet.pool, &failure->fault, inv->request_id);
+		fault_body(&inv->answer, &failure->fault, inv->request_id);
 		return;
 	}
 	inv->outcome = INVOKE_REFUSED;

@@ -177,6 +177,8 @@ static void fault(struct runtime_api *api, struct http_conn *conn, enum runtime_
 	api->state = RUNTIME_ANSWERED;
 	if (kind == RUNTIME_FAULT_TOO_LARGE)
 		reply_too_large(conn);
+	else if (kind == RUNTIME_FAULT_NO_ROOM)
+		reply_fault(conn, 500, "ServiceException", "There is no room for the answer now.");
 	else if (kind == RUNTIME_FAULT_RESPONSE_MODE)
 		reply_fault(conn, 400, "InvalidFunctionResponseMode", "Invalid function response mode");
 	api->events->on_fault(api, kind);
@@ -290,7 +292,7 @@ static void on_body(struct http_conn *conn, struct http_request *req, enum http_
 	}
 	struct http_blob blob = {0};
 	if (result != HTTP_BODY_OK || http_take_body(conn, &blob) < 0) {
-		fault(api, conn, RUNTIME_FAULT_TOO_LARGE);
+		fault(api, conn, result == HTTP_BODY_TOO_LARGE ? RUNTIME_FAULT_TOO_LARGE : RUNTIME_FAULT_NO_ROOM);
 		return;
 	}
 	struct str type = error_type(http_header(req, STR(ERROR_TYPE)));

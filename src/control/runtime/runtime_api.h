@@ -26,6 +26,7 @@ struct runtime_event {
 
 enum runtime_fault {
 	RUNTIME_FAULT_TOO_LARGE,     /* the answer passed the limit */
+	RUNTIME_FAULT_NO_ROOM,       /* the server's memory for payloads is full */
 	RUNTIME_FAULT_TRUNCATED,     /* the answer's connection broke in the middle */
 	RUNTIME_FAULT_RESPONSE_MODE  /* unknown Lambda-Runtime-Function-Response-Mode */
 };

@@ -92,7 +92,7 @@ void fault_exit(struct fault_text *t, const struct ipc_env_exited *how, const ch
 	fault_simple(t, "Runtime.ExitError", message);
 }
 
-void fault_body(struct http_blob *blob, struct http_pool *pool, const struct fault_text *t, const char *request_id)
+void fault_body(struct http_blob *blob, const struct fault_text *t, const char *request_id)
 {
 	char message[FAULT_MESSAGE_SIZE];
 	struct buf out;
@@ -105,10 +105,7 @@ void fault_body(struct http_blob *blob, struct http_pool *pool, const struct fau
 	json_write_key_z(&w, "errorMessage", message);
 	json_write_close(&w);
 	*blob = (struct http_blob){0};
-	if (json_write_done(&w) == 0 && http_pool_charge(pool, out.len + 1)) {
-		blob->pool = pool;
-		blob->charged_bytes = out.len + 1;
+	if (json_write_done(&w) == 0)
 		blob->data = buf_steal(&out, &blob->len);
-	}
 	buf_release(&out);
 }

@@ -24,7 +24,8 @@ void fault_response_too_large(struct fault_text *t);
 #define FAULT_MESSAGE_SIZE 300
 /* The message as the caller and the log see it. */
 void fault_message(char dst[FAULT_MESSAGE_SIZE], const struct fault_text *t, const char *request_id);
-/* {"errorType":..., "errorMessage":...} in the order Lambda uses. Empty when there is no memory. */
-void fault_body(struct http_blob *blob, struct http_pool *pool, const struct fault_text *t, const char *request_id);
+/* {"errorType":..., "errorMessage":...} in the order Lambda uses. A few hundred bytes that no pool counts: the caller gets them
+ * also when all room for payloads is taken. */
+void fault_body(struct http_blob *blob, const struct fault_text *t, const char *request_id);
 
 #endif

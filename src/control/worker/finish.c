@@ -58,7 +58,7 @@ void worker_finish_fault(struct worker *w, const struct fault_text *t, const cha
 	inv->failure = log_type ? FAILURE_EXIT : FAILURE_TIMEOUT;
 	char message[FAULT_MESSAGE_SIZE];
 	fault_message(message, t, inv->request_id);
-	fault_body(&inv->answer, w->fleet->deps.pool, t, inv->request_id);
+	fault_body(&inv->answer, t, inv->request_id);
 	worker_drain_log(w);
 	log_stream_fault(w->log, inv->request_id, t->type, message);
 	write_report(w, inv, log_status, log_type);
@@ -158,6 +158,8 @@ static void on_fault(struct runtime_api *api, enum runtime_fault fault)
 	}
 	if (fault == RUNTIME_FAULT_TOO_LARGE)
 		fault_response_too_large(&t);
+	else if (fault == RUNTIME_FAULT_NO_ROOM)
+		fault_simple(&t, "Sandbox.Failure", "The server has no room for the answer now (--buffer-max)");
 	else
 		fault_simple(&t, "Runtime.InvalidResponseModeHeader", "Invalid response mode header");
 	worker_finish_fault(w, &t, "error", t.type);
