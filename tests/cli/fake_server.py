@@ -128,7 +128,7 @@ class FakeServer:
         if fault:
             raise Fault(403, "InvalidSignatureException", "The signature: " + fault)
         if path == "/_mayfly/environments":
-            return 200, {"version": "test", "running": {"counts": {}, "environments": self.environments}}
+            return 200, {"version": "test", "running": {"counts": {}, "environments": self.environments, "stand_ins": {"python3.9": "/usr/bin/python3.11"}}}
         if path == "/":
             return self.route_root(request, json.loads(body) if body[:1] == b"{" else body)
         return self.route_lambda(request, path, query, body, extra)

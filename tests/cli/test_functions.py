@@ -174,6 +174,13 @@ class Manage(CliCase):
         for said in ("LEVEL=debug", "team=a", "Active, last update Successful", "live", "frozen", "1.5 s", "19.0 ms"):
             self.assertIn(said, text)
         self.assertEqual(json.loads(self.out("info", "thumb", "--output", "json"))["Aliases"][0]["Name"], "live")
+        self.assertNotIn("not installed", text)
+
+    def test_info_says_what_runs_instead_of_a_missing_version(self):
+        self.write("old/app.py", "x = 1\n")
+        self.out("deploy", "old", "--runtime", "python3.9", "--handler", "app.handler")
+        self.assertIn("not installed on the server; runs on /usr/bin/python3.11", self.out("info", "old"))
+        self.assertEqual(json.loads(self.out("info", "old", "--output", "json"))["StandIn"], "/usr/bin/python3.11")
 
     def test_rollback(self):
         self.deploy("thumb", "x = 1\n", "--publish")

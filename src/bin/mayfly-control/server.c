@@ -211,7 +211,10 @@ static int open_logs(struct server *s, struct error *err)
 	s->metrics = s->logs ? metrics_new() : NULL;
 	if (s->logs && !s->metrics)
 		error_set(err, ERR_NO_MEMORY, "no memory for metrics");
-	return s->metrics ? 0 : -1;
+	if (!s->metrics)
+		return -1;
+	metrics_set(s->metrics, METRIC_PROCESS_START, 0, 0, (uint64_t)(clock_wall_ms() / 1000));
+	return 0;
 }
 
 static int make_invoke(struct server *s, struct error *err)

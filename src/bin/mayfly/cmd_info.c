@@ -8,6 +8,7 @@
 struct info {
 	json_t *function, *versions, *aliases, *environments; /* environments: an array, or NULL where the server tells none */
 	json_t *concurrency;
+	json_t *stand_in; /* interpreter of another version that runs it, or NULL */
 };
 
 static int get_versions(struct cli *cli, const char *name, struct info *in)
@@ -28,6 +29,8 @@ static void get_environments(struct cli *cli, const char *name, struct info *in)
 		cli_forgive(cli);
 		return;
 	}
+	in->stand_in = json_incref(json_object_get(json_object_get(report, "stand_ins"),
+	                                           cli_json_text(json_object_get(in->function, "Configuration"), "Runtime", "")));
 	in->environments = json_array();
 	json_array_foreach(json_object_get(report, "environments"), i, e) {
 		if (strcmp(cli_json_text(e, "function", ""), name) == 0)
@@ -101,6 +104,10 @@ static void show_function(struct cli *cli, const struct info *in)
 	show("description", cli_json_text(c, "Description", NULL));
 	show("runtime", cli_json_text(c, "Runtime", NULL));
 	show("", cli_json_text(runtime_error, "Message", NULL));
+	if (in->stand_in) {
+		snprintf(text, sizeof text, "warning: not installed on the server; runs on %s", json_string_value(in->stand_in));
+		show("", text);
+	}
 	show("handler", cli_json_text(c, "Handler", NULL));
 	show_state(c);
 	show_limits(c, in->concurrency);
@@ -178,6 +185,8 @@ static int print_object(const struct info *in)
 	json_object_set(o, "Environments", in->environments);
 	if (in->concurrency)
 		json_object_set(o, "ReservedConcurrentExecutions", in->concurrency);
+	if (in->stand_in)
+		json_object_set(o, "StandIn", in->stand_in);
 	return cli_print_json(o);
 }
 
@@ -206,6 +215,7 @@ static int run(struct cli *cli)
 	json_decref(in.aliases);
 	json_decref(in.environments);
 	json_decref(in.concurrency);
+	json_decref(in.stand_in);
 	return r;
 }
 

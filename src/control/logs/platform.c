@@ -110,7 +110,7 @@ static void runtime_version(char *dst, size_t size, const char *id)
 static void warn_nearest(struct log_stream *s, const struct function_version *version, const struct runtime_found *found)
 {
 	char text[512];
-	if (!found || !*found->interpreter || found->minor == version->runtime->minor)
+	if (!found || !runtime_is_stand_in(version->runtime, found))
 		return;
 	int n = snprintf(text, sizeof text, "WARNING: runtime %s is not installed here; this function runs on %s\n",
 	                 version->runtime->id, found->interpreter);

@@ -39,6 +39,21 @@ static void write_worker(struct json_writer *j, struct worker *w, uint64_t now_n
 	json_write_close(j);
 }
 
+/* Runtimes whose own version is not installed here, and what runs them instead. */
+static void write_stand_ins(struct json_writer *j, const struct settings *settings)
+{
+	size_t n;
+	const struct runtime_row *rows = runtime_rows(&n);
+	struct runtime_found found;
+	json_write_key(j, "stand_ins");
+	json_write_object(j);
+	for (size_t i = 0; i < n; i++) {
+		if (runtime_locate(&rows[i], settings, &found, NULL) == 0 && runtime_is_stand_in(&rows[i], &found))
+			json_write_key_z(j, rows[i].id, found.interpreter);
+	}
+	json_write_close(j);
+}
+
 void fleet_report(const struct fleet *f, struct buf *out)
 {
 	struct json_writer j;
@@ -51,6 +66,7 @@ void fleet_report(const struct fleet *f, struct buf *out)
 	for (int s = 0; s < WORKER_DEAD; s++)
 		json_write_key_int(&j, worker_state_name((enum worker_state)s), f->counts[s]);
 	json_write_close(&j);
+	write_stand_ins(&j, f->deps.settings);
 	json_write_key(&j, "environments");
 	json_write_array(&j);
 	for (int s = 0; s < WORKER_DEAD; s++) {

@@ -7,7 +7,7 @@
 struct fleet;
 
 /* {"counts": {state: n}, "environments": [{"id", "function", "version", "state", "age_ms", "memory_mb", "peak_bytes",
- * "sandbox_ms", "init_ms", "request_id"}]}; at most 1,000 environments are listed. */
+ * "sandbox_ms", "init_ms", "request_id"}], "stand_ins": {runtime: interpreter that runs it, where its own is missing}}; at most 1,000 environments are listed. */
 void fleet_report(const struct fleet *f, struct buf *out);
 
 #endif

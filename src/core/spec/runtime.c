@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/base/check.h"
+#include "core/spec/node_version.h"
 
 /* Identifiers: AWS Lambda developer guide, "Lambda runtimes". */
 static const struct runtime_row rows[] = {
@@ -82,8 +83,7 @@ static bool locate_python(const struct runtime_row *row, struct runtime_found *f
 	return false;
 }
 
-/* Debian and nodesource install one version under the plain name; its number is not in the path, so `minor` is 0 (unknown)
- * unless a versioned name exists. */
+/* Debian and nodesource install one version under the plain name; what it is has to be found out. */
 static bool locate_nodejs(const struct runtime_row *row, struct runtime_found *found)
 {
 	char name[32];
@@ -93,8 +93,10 @@ static bool locate_nodejs(const struct runtime_row *row, struct runtime_found *f
 			return true;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
-		if (use_if_there(found, folders[i], "node", 0) || use_if_there(found, folders[i], "nodejs", 0))
+		if (use_if_there(found, folders[i], "node", 0) || use_if_there(found, folders[i], "nodejs", 0)) {
+			found->minor = node_major(found->interpreter);
 			return true;
+		}
 	}
 	return false;
 }
@@ -104,6 +106,11 @@ static int locate_set(const char *option, const char *path, struct runtime_found
 	snprintf(found->interpreter, sizeof found->interpreter, "%s", path);
 	found->minor = 0;
 	return access(path, X_OK) == 0 ? 0 : error_set(err, ERR_UNSUPPORTED, "%s names %s, which is not there or cannot be run", option, path);
+}
+
+bool runtime_is_stand_in(const struct runtime_row *row, const struct runtime_found *found)
+{
+	return *found->interpreter && found->minor && found->minor != row->minor;
 }
 
 int runtime_locate(const struct runtime_row *row, const struct settings *settings, struct runtime_found *found,

@@ -24,11 +24,13 @@ struct runtime_row {
 /* Where a row runs here. */
 struct runtime_found {
 	char interpreter[SETTING_TEXT_MAX]; /* "" for provided runtimes */
-	unsigned minor;                     /* of the interpreter that was found; differs from the row's when it is the nearest one */
+	unsigned minor;                     /* of the interpreter that was found; 0: not known */
 };
 
 const struct runtime_row *runtime_rows(size_t *n);
 const struct runtime_row *runtime_find(struct str id); /* NULL when Lambda has no such runtime */
+/* The interpreter is known to be of another version than the row's. */
+bool runtime_is_stand_in(const struct runtime_row *row, const struct runtime_found *found);
 /* -1 with a remedy in the message when no version of the language is installed. */
 int runtime_locate(const struct runtime_row *row, const struct settings *settings, struct runtime_found *found,
                    struct error *err);
