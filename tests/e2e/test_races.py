@@ -3,6 +3,7 @@ import json
 import os
 import socket
 import sys
+import threading
 import time
 import unittest
 import urllib.request
@@ -152,6 +153,19 @@ time.sleep(600)
                     else:
                         self.assertEqual(len(answer[1]), 6000000)
             self.assertEqual(len(call(client, name)[1]), 6000000)
+
+    def test_updates_that_come_faster_than_a_start(self):
+        name = self.server.deploy({"app.py": "import time\ntime.sleep(0.5)\ndef handler(e, c):\n    return 1\n"})
+        answered = threading.Event()
+        with ThreadPoolExecutor(1) as pool:
+            caller = pool.submit(lambda: (call(self.client, name)[1], answered.set()))
+            updates = 0
+            while updates < 100 and not answered.is_set():
+                updates += 1
+                self.client.update_function_configuration(FunctionName=name, Description=str(updates))
+                time.sleep(0.1)
+            self.assertLess(updates, 100)
+            self.assertEqual(caller.result()[0], 1)
 
     def test_an_answered_invocation_counts_no_more(self):
         """A client that calls one after the other needs a concurrency of one, however slow the runtime asks for more."""

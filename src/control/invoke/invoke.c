@@ -359,11 +359,14 @@ void invoke_submit(struct invoke *in, struct invocation *inv)
 
 /* ---- versions that are replaced ---- */
 
-/* Waiting for environments of code that nobody will call again would only take room from the new code's. */
+/* Waiting for environments of code that nobody will call again would only take room from the new code's. Who has one on its
+ * way takes it: else updates that come faster than a start would keep everybody waiting. */
 static void renew_waiters(struct invoke *in, struct slot *s)
 {
 	LIST_FOREACH(link, &s->waiters) {
 		struct invocation *inv = CONTAINER_OF(link, struct invocation, link);
+		if (sched_covered(in->sched, (uint64_t)(uintptr_t)inv))
+			continue;
 		if (inv->renew)
 			inv->renew(inv);
 		if (inv->version->id == s->version->id || !sched_cancel(in->sched, clock_mono_ns(), (uint64_t)(uintptr_t)inv))

@@ -170,6 +170,12 @@ void sched_invoke(struct sched *s, uint64_t now_ns, uint64_t invocation, const s
 	finish(s);
 }
 
+bool sched_covered(const struct sched *s, uint64_t invocation)
+{
+	const struct sched_waiter *w = sched_waiter_get(s, invocation);
+	return w && w->covered;
+}
+
 bool sched_cancel(struct sched *s, uint64_t now_ns, uint64_t invocation)
 {
 	begin(s, now_ns);

@@ -90,6 +90,8 @@ void sched_free(struct sched *s); /* NULL is fine; whatever waits or runs is for
 void sched_invoke(struct sched *s, uint64_t now_ns, uint64_t invocation, const struct sched_version *version);
 /* The caller no longer wants an invocation that still waits. False when it does not wait (it was assigned or rejected). */
 bool sched_cancel(struct sched *s, uint64_t now_ns, uint64_t invocation);
+/* It waits, and an environment is being started for it. */
+bool sched_covered(const struct sched *s, uint64_t invocation);
 void sched_env_ready(struct sched *s, uint64_t now_ns, uint64_t env);  /* init done, waits for work */
 /* Its invocation is over and no longer counts; the environment takes no other until it is idle. Optional before idle. */
 void sched_env_answered(struct sched *s, uint64_t now_ns, uint64_t env);
