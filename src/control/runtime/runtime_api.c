@@ -297,11 +297,10 @@ static void on_body(struct http_conn *conn, struct http_request *req, enum http_
 	}
 	struct str type = error_type(http_header(req, STR(ERROR_TYPE)));
 	take_trailer_error(api, req, &blob, &type);
-	char type_copy[128];
-	snprintf(type_copy, sizeof type_copy, STR_FMT, STR_ARG(type));
 	api->state = RUNTIME_ANSWERED;
+	/* Replies leave in the order in which they were given: the caller waits for the answer, nobody for the acknowledgement. */
+	api->events->on_answer(api, &blob, api->error_answer, type);
 	reply_accepted(conn);
-	api->events->on_answer(api, &blob, api->error_answer, str_from(type_copy));
 	http_blob_release(&blob);
 }
 

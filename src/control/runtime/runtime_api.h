@@ -33,7 +33,7 @@ enum runtime_fault {
 
 struct runtime_api_events {
 	void (*on_ready)(struct runtime_api *api);  /* the first `next`: init is over */
-	/* The answer; `blob` is the callee's. error: it came by /error (or a trailer said so); type "" when none was given. */
+	/* The answer (the API must not be released here); `blob` is the callee's. error: it came by /error (or a trailer said so); type "" when none was given. */
 	void (*on_answer)(struct runtime_api *api, struct http_blob *blob, bool error, struct str error_type);
 	void (*on_idle)(struct runtime_api *api);   /* `next` after an answer */
 	void (*on_init_error)(struct runtime_api *api, struct http_blob *blob, struct str error_type);
