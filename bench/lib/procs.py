@@ -66,6 +66,10 @@ class Proc:
             self.popen.wait(10)
         if self.popen.stdout:
             self.popen.stdout.close()
+        # What was being made when the end came (a sandbox, say) notices it a moment later.
+        deadline = time.monotonic() + 2
+        while any(map(is_alive, children)) and time.monotonic() < deadline:
+            time.sleep(0.02)
         return [pid for pid in children if is_alive(pid)]
 
 

@@ -44,7 +44,7 @@ void worker_finish_answer(struct worker *w, struct http_blob *answer, bool error
 	inv->failure = error ? FAILURE_HANDLER : FAILURE_NONE;
 	inv->answer = *answer;
 	*answer = (struct http_blob){0};
-	worker_drain_log(w);
+	worker_drain_log_before_answer(w);
 	write_report(w, inv, NULL, NULL);
 	let_go(w, inv);
 }

@@ -14,9 +14,10 @@ static bool read_some(struct worker *w)
 {
 	char data[READ_BYTES];
 	ssize_t n = read(w->log_io.fd, data, sizeof data);
+	w->log_more = n == (ssize_t)sizeof data;
 	if (n > 0) {
 		log_stream_output(w->log, data, (size_t)n);
-		return (size_t)n == sizeof data;
+		return w->log_more;
 	}
 	if (n == 0 || (errno != EAGAIN && errno != EINTR))
 		ev_io_stop(&w->log_io); /* all writers have gone */
@@ -42,6 +43,12 @@ void worker_drain_log(struct worker *w)
 		return;
 	for (int i = 0; i < DRAIN_READS && read_some(w); i++)
 		;
+}
+
+void worker_drain_log_before_answer(struct worker *w)
+{
+	if (w->log_more)
+		worker_drain_log(w);
 }
 
 void worker_close_log(struct worker *w)

@@ -56,6 +56,7 @@ struct worker {
 	bool api_open;
 	struct http_listener *endpoint; /* inside the environment; served by the main front end */
 	struct ev_io log_io;
+	bool log_more;          /* the last read filled its buffer: there may be more in the pipe */
 	struct log_stream *log;
 	int freeze_fd, memory_fd;
 	bool freeze_v2;

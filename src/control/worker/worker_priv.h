@@ -22,6 +22,9 @@ void worker_set_state(struct worker *w, enum worker_state state);
 int worker_open_log(struct worker *w, int fd, struct error *err);
 /* Reads what is there, bounded, so that a line written before the answer stands before END. */
 void worker_drain_log(struct worker *w);
+/* The same, without asking the kernel where it has told already: a pipe written before the answer was sent is reported by
+ * epoll before the answer's socket (its ready list is in order of arrival), so its callback has run. */
+void worker_drain_log_before_answer(struct worker *w);
 void worker_close_log(struct worker *w);
 
 /* cgroup.c: the two control files */
