@@ -29,7 +29,7 @@ def refused(*options, prefix=(), data=None, prepare=None):
 def gone(pid):
     try:
         return open(f"/proc/{pid}/stat").read().split(") ")[1][0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 
@@ -355,7 +355,10 @@ class Server(unittest.TestCase):
         until(lambda: not self.loops(), "loop devices are gone")
 
     def below(self, pid):
-        children = open(f"/proc/{pid}/task/{pid}/children").read().split()
+        try:
+            children = open(f"/proc/{pid}/task/{pid}/children").read().split()
+        except OSError:  # a helper that has ended
+            return []
         return children + [c for child in children for c in self.below(child)]
 
     def test_kill_9_of_everything_leaves_what_a_start_can_sweep(self):
