@@ -415,11 +415,6 @@ void invoke_set_unreserved(struct invoke *in, unsigned unreserved)
 	carry_out(in);
 }
 
-unsigned invoke_busy(const struct invoke *in, uint64_t function_id)
-{
-	return sched_busy(in->sched, function_id);
-}
-
 /* ---- life ---- */
 
 static struct sched_config sched_settings(const struct invoke_deps *deps)

@@ -19,7 +19,5 @@ void invoke_submit(struct invoke *invoke, struct invocation *inv);
 void invoke_version_dropped(struct invoke *invoke, uint64_t version_id);
 void invoke_set_reserved(struct invoke *invoke, uint64_t function_id, int reserved);
 void invoke_set_unreserved(struct invoke *invoke, unsigned unreserved);
-/* Of one function, running or waiting: for account settings and metrics. */
-unsigned invoke_busy(const struct invoke *invoke, uint64_t function_id);
 
 #endif

@@ -142,7 +142,7 @@ static void on_init_error(struct runtime_api *api, struct http_blob *blob, struc
 	w->failure.answer = *blob;
 	*blob = (struct http_blob){0};
 	worker_fail_init(w, NULL, "error", *type ? type : "Runtime.Unknown");
-	worker_kill(w, END_INIT_ERROR, 0);
+	worker_kill(w, false, 0);
 }
 
 static void on_fault(struct runtime_api *api, enum runtime_fault fault)

@@ -56,7 +56,7 @@ static void release(struct worker *w)
 static void die(struct worker *w)
 {
 	struct fleet *f = w->fleet;
-	bool init_failed = w->init_ns == 0 && w->ending != END_STOP;
+	bool init_failed = w->init_ns == 0 && !w->ordered;
 	ASSERT(!w->invocation);
 	worker_set_state(w, WORKER_DEAD);
 	f->events->on_dead(f->arg, w, init_failed, &w->failure);
@@ -160,7 +160,7 @@ static void on_env_started(void *arg, struct ipc_message *m)
 	worker_set_state(w, WORKER_INITIALIZING);
 	if (take_environment(w, m, &err) < 0) {
 		w->failure.refusal = err;
-		worker_kill(w, END_FAULT, 0);
+		worker_kill(w, false, 0);
 		return;
 	}
 	uint64_t limit_ns = w->init_inside ? w->version->timeout_s * NS_PER_S : LIMIT_INIT_MS * NS_PER_MS;
@@ -203,18 +203,18 @@ static const struct launcher_events launcher_events = {
 
 /* ---- time limits ---- */
 
-void worker_kill(struct worker *w, int why, uint32_t grace_ms)
+void worker_kill(struct worker *w, bool ordered, uint32_t grace_ms)
 {
 	if (w->state == WORKER_STOPPING)
 		return;
-	w->ending = why;
+	w->ordered = ordered;
 	if (w->api_open)
 		runtime_api_release(&w->api);
 	w->api_open = false;
 	ev_timer_stop(&w->timer);
 	worker_set_state(w, WORKER_STOPPING);
 	launcher_kill(w->fleet->deps.launcher, w->env_id, grace_ms);
-	if (why != END_STOP && w->init_ns)
+	if (!ordered && w->init_ns)
 		w->fleet->events->on_stopping(w->fleet->arg, w);
 }
 
@@ -229,7 +229,7 @@ static void on_init_timeout(struct worker *w)
 	struct fault_text t;
 	fault_timeout(&t, w->version->timeout_s);
 	worker_fail_init(w, &t, "timeout", NULL);
-	worker_kill(w, END_INIT_TIMEOUT, 0);
+	worker_kill(w, false, 0);
 }
 
 static void on_busy_timeout(struct worker *w)
@@ -242,7 +242,7 @@ static void on_busy_timeout(struct worker *w)
 		fault_timeout(&t, w->version->timeout_s);
 		worker_finish_fault(w, &t, "timeout", NULL);
 	} /* else it was answered, but has not asked for the next until its time was over */
-	worker_kill(w, END_FAULT, 0);
+	worker_kill(w, false, 0);
 }
 
 static void on_timer(struct ev_timer *timer)
@@ -312,7 +312,7 @@ void worker_stop(struct worker *w, uint32_t grace_ms)
 {
 	if (w->state == WORKER_FROZEN && grace_ms)
 		worker_set_frozen(w, false);
-	worker_kill(w, END_STOP, grace_ms);
+	worker_kill(w, true, grace_ms);
 }
 
 /* ---- the fleet ---- */

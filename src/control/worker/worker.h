@@ -69,7 +69,7 @@ struct worker {
 	bool truncated;          /* its answer broke off; waits a little for its exit */
 	bool doomed;             /* its timer ends it; a runtime that asks for more work meanwhile gets none */
 	bool first_done;         /* its first invocation's cold phases were reported */
-	enum { END_NONE, END_INIT_TIMEOUT, END_INIT_ERROR, END_STOP, END_FAULT } ending;
+	bool ordered;            /* its end was an order (worker_stop), not a fault */
 	struct worker_failure failure;
 };
 

@@ -39,7 +39,8 @@ void worker_fail_init(struct worker *w, const struct fault_text *t, const char *
 const struct runtime_api_events *worker_api_events(void);
 
 /* worker.c */
-void worker_kill(struct worker *w, int why, uint32_t grace_ms);
+/* ordered: by worker_stop; else for a fault, which whoever places work is told. */
+void worker_kill(struct worker *w, bool ordered, uint32_t grace_ms);
 /* At the end of the loop's round, so that an answer to the runtime (413) still goes out. */
 void worker_kill_soon(struct worker *w);
 
