@@ -17,6 +17,10 @@ struct function_variable {
 	const char *name, *value;
 };
 
+/* Tag mayfly:snapshot, else the server's default. AUTO: an image is used when the process can be restored safely. ALWAYS: also
+ * when it holds connections, which are then restored as closed ones. */
+enum function_snapshot { SNAPSHOT_AUTO, SNAPSHOT_ALWAYS, SNAPSHOT_OFF };
+
 enum function_log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 struct function_version {
@@ -34,6 +38,9 @@ struct function_version {
 	const struct function_variable *variables;
 	size_t variable_count;
 	bool outbound;            /* network: tag mayfly:network, else the server's default */
+	enum function_snapshot snapshot;
+	bool snap_start;          /* SnapStart ApplyOn PublishedVersions, and this is a published version */
+	bool single_use;          /* tag mayfly:isolation=invocation: an environment serves one invocation */
 	char code_hex[65];        /* SHA-256 of the package: names the folder below code/ */
 	const char *log_group;    /* "/aws/lambda/<name>" */
 	enum function_log_format log_format;

@@ -27,6 +27,12 @@ struct launcher_events {
 	void (*on_env_started)(void *arg, struct ipc_message *m);
 	void (*on_env_failed)(void *arg, const struct ipc_env_failed *m);
 	void (*on_env_exited)(void *arg, const struct ipc_env_exited *m);
+	void (*on_snapshot_done)(void *arg, const struct ipc_snapshot_done *m);
+};
+
+struct launcher_image_events {
+	void (*on_found)(void *arg, const struct ipc_image_found *m);
+	void (*on_gone)(void *arg, const struct ipc_image_gone *m);
 };
 
 /* Waits (blocking) for HELLO on `fd`, which the launcher takes over; *listener is the caller's. */
@@ -40,6 +46,11 @@ void launcher_ready(struct launcher *l);
 int launcher_start(struct launcher *l, const struct ipc_env_start *start, const int *fds, unsigned fd_count, struct error *err);
 /* The init phase is over: from now on the environment has its share of the CPU only. */
 void launcher_initialized(struct launcher *l, uint64_t env_id);
+/* What was found before the call is told too. */
+void launcher_set_image_events(struct launcher *l, const struct launcher_image_events *events, void *arg);
+void launcher_snapshot(struct launcher *l, const struct ipc_snapshot *order);
+void launcher_keep_image(struct launcher *l, const uint8_t key[IPC_IMAGE_KEY]);
+void launcher_drop_image(struct launcher *l, const uint8_t key[IPC_IMAGE_KEY]);
 void launcher_kill(struct launcher *l, uint64_t env_id, uint32_t grace_ms);
 
 #endif

@@ -16,6 +16,7 @@
 #include "control/runtime/runtime_api.h"
 #include "control/worker/faults.h"
 #include "control/worker/launcher.h"
+#include "core/ipc/ipc.h"
 #include "core/base/hash.h"
 #include "core/base/list.h"
 #include "core/spec/settings.h"
@@ -33,6 +34,10 @@ enum worker_state {
 
 struct fleet;
 
+/* How an environment comes to be, and what for. A TEMPLATE never gets work: when its runtime waits, an image is taken of it, and
+ * it ends. A TRIAL is restored from an image that is not proved, and ends when that is. Both are nobody's: sched_env is 0. */
+enum worker_kind { WORKER_PLAIN, WORKER_RESTORED, WORKER_TEMPLATE, WORKER_TRIAL };
+
 /* Why an init did not succeed: what the runtime said, else what the platform saw, else why there is no environment. */
 struct worker_failure {
 	struct http_blob answer; /* the error object of init/error */
@@ -47,6 +52,10 @@ struct worker {
 	struct fleet *fleet;
 	uint64_t sched_env;     /* the scheduler's name for it */
 	uint64_t env_id;        /* mayflyd's */
+	enum worker_kind kind;
+	uint8_t image[IPC_IMAGE_KEY]; /* RESTORED, TRIAL: which; TEMPLATE: the one being taken */
+	enum ipc_park park;
+	uint64_t restore_ns, image_bytes; /* as mayflyd said; restored ones */
 	enum worker_state state;
 	struct list by_state;
 	struct hash_node by_id; /* key: env_id's bytes */
@@ -81,6 +90,12 @@ struct worker_events {
 	void (*on_stopping)(void *arg, struct worker *w);
 	/* outcome, answer, phases are set; the worker has let go of it. */
 	void (*on_finished)(void *arg, struct worker *w, struct invocation *inv);
+	/* A TEMPLATE's runtime waits, in `park`: worker_snapshot may be called. */
+	void (*on_parked)(void *arg, struct worker *w);
+	/* Of worker_snapshot: code ERR_OK, or why not. The worker ends afterwards (on_dead). */
+	void (*on_snapshot)(void *arg, struct worker *w, const struct ipc_snapshot_done *done);
+	/* A TRIAL is over; why is NULL when the restored runtime answered. The worker ends afterwards. */
+	void (*on_trial)(void *arg, struct worker *w, const struct error *why);
 	/* init_failed: before it was ever ready; `failure` is then filled and the callee may take the answer. */
 	void (*on_dead)(void *arg, struct worker *w, bool init_failed, struct worker_failure *failure);
 };
@@ -102,6 +117,15 @@ unsigned fleet_count(const struct fleet *f, enum worker_state state);
 
 /* Always a worker; what goes wrong comes as on_dead, later. */
 struct worker *worker_start(struct fleet *f, struct function_version *version, uint64_t sched_env, bool init_inside);
+/* As worker_start, from an image (RESTORED, TRIAL), or to make one (TEMPLATE). A RESTORED one that is not ready in time, or dies
+ * before it is, tells on_dead with init_failed and failure.refusal ERR_STALE: its invocation is still to be served. */
+struct worker *worker_start_image(struct fleet *f, struct function_version *version, uint64_t sched_env, enum worker_kind kind,
+                                  const uint8_t key[IPC_IMAGE_KEY]);
+/* Inside or after on_parked. */
+void worker_snapshot(struct worker *w, bool close_connections);
+/* What an image of this version depends on, but for the machine: hash of all its launch settings as a template has them, code,
+ * memory, and `renewal`. */
+int worker_image_key(struct fleet *f, struct function_version *version, uint64_t renewal, uint8_t key[IPC_IMAGE_KEY], struct error *err);
 /* Idle or frozen. */
 void worker_assign(struct worker *w, struct invocation *inv);
 void worker_freeze(struct worker *w);

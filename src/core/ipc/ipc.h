@@ -15,7 +15,8 @@
 #include "core/base/list.h"
 
 #define IPC_MAX_FDS 8
-#define IPC_VERSION 1
+#define IPC_VERSION 2
+#define IPC_IMAGE_KEY 32
 
 enum ipc_type {
 #define M(name, body, fds_min, fds_max, from) IPC_##name,
@@ -28,6 +29,11 @@ enum ipc_side { FROM_CONTROL, FROM_MAYFLYD };
 enum ipc_network { NETWORK_NONE, NETWORK_OUTBOUND };
 /* How an environment ended. */
 enum ipc_exit { EXIT_CODE, EXIT_SIGNAL, EXIT_OOM, EXIT_EXEC_FAILED, EXIT_KILLED };
+
+/* How an environment starts. TRIAL: as RESTORE, of an image that is not proved yet. */
+enum ipc_start { START_PLAIN, START_RESTORE, START_TRIAL };
+/* What a runtime waits in when its image is taken. */
+enum ipc_park { PARK_INVOCATION, PARK_RESTORE };
 
 struct ipc_hello {
 	uint32_t version;
@@ -43,6 +49,9 @@ struct ipc_env_start {
 	uint32_t memory_mb, ephemeral_mb;
 	uint32_t network;   /* enum ipc_network */
 	uint32_t layers;    /* descriptors after the first two */
+	uint32_t how;       /* enum ipc_start */
+	uint32_t reserved;
+	uint8_t image[IPC_IMAGE_KEY]; /* to restore from */
 };
 
 struct ipc_env_started {
@@ -51,7 +60,10 @@ struct ipc_env_started {
 	uint32_t pid;        /* of the sandbox's init, in the host's pid namespace; to show, not to signal */
 	uint8_t cgroup_v2;   /* how to read the freeze and memory files: see worker/cgroup files */
 	uint8_t pooled;      /* the sandbox was ready before it was asked for */
-	uint8_t reserved[2];
+	uint8_t restored;    /* the runtime waits already, in what `park` says, on the sixth descriptor */
+	uint8_t park;        /* enum ipc_park */
+	uint64_t restore_ns; /* of sandbox_ns: loading (where no zygote was resident) and restoring */
+	uint64_t image_bytes; /* resident pages of the image, which the memory file does not count */
 };
 
 struct ipc_env_failed {
@@ -88,6 +100,43 @@ struct ipc_unpack_done {
 	uint64_t job_id;
 	uint64_t unzipped_bytes;
 	uint32_t code; /* enum error_code; ERR_OK when the folder is there */
+	char msg[240];
+};
+
+struct ipc_snapshot {
+	uint64_t env_id;
+	uint8_t key[IPC_IMAGE_KEY]; /* of control's making: code and settings; never used before */
+	uint32_t park;              /* enum ipc_park */
+	uint32_t next_port;         /* the peer's port of the connection that waits */
+	uint32_t close_connections; /* as dump.h says */
+	uint32_t reserved;
+};
+
+/* ERR_UNSUPPORTED: it can't be restored, and msg says why. The environment is being ended in every case. */
+struct ipc_snapshot_done {
+	uint64_t env_id;
+	uint8_t key[IPC_IMAGE_KEY];
+	uint64_t file_bytes, resident_bytes, dump_ns;
+	uint32_t code; /* enum error_code */
+	char msg[240];
+};
+
+struct ipc_image_keep {
+	uint8_t key[IPC_IMAGE_KEY];
+};
+
+struct ipc_image_drop {
+	uint8_t key[IPC_IMAGE_KEY];
+};
+
+struct ipc_image_found {
+	uint8_t key[IPC_IMAGE_KEY];
+	uint64_t file_bytes, resident_bytes, taken_wall_ms;
+	uint32_t park, reserved;
+};
+
+struct ipc_image_gone {
+	uint8_t key[IPC_IMAGE_KEY];
 	char msg[240];
 };
 

@@ -134,6 +134,7 @@ int runtime_locate(const struct runtime_row *row, const struct settings *setting
 			return error_set(err, ERR_UNSUPPORTED, "no Node.js for %s was found in /usr/bin or /usr/local/bin; install one "
 			                 "(apt-get install nodejs) or name it with --nodejs", row->id);
 		break;
+	case RUNTIME_JAVA:
 	case RUNTIME_OTHER:
 		return error_set(err, ERR_UNSUPPORTED, "runtime %s is not offered by this server; use a provided.al2023 runtime "
 		                 "with a bootstrap", row->id);

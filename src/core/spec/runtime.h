@@ -12,7 +12,7 @@
 #include "core/base/str.h"
 #include "core/spec/settings.h"
 
-enum runtime_family { RUNTIME_PYTHON, RUNTIME_NODEJS, RUNTIME_PROVIDED, RUNTIME_OTHER };
+enum runtime_family { RUNTIME_PYTHON, RUNTIME_NODEJS, RUNTIME_JAVA, RUNTIME_PROVIDED, RUNTIME_OTHER };
 
 struct runtime_row {
 	const char *id;             /* "python3.11" */
