@@ -136,11 +136,20 @@ class Api:
         self.peer = (host, int(port or 80))
         self.tail = (" HTTP/1.1\r\nHost: %s\r\nUser-Agent: mayfly-python/%d.%d\r\n"
                      % (address, *sys.version_info[:2])).encode()
-        self.get_next = b"GET " + NEXT.encode() + self.tail + b"\r\n"
+        self.get_next = self.request(NEXT)
+        self.asked = self.get_next
         self.unanswered_posts = 0
         self.attempts = 0
         self.known_ack = None
         self.connect()
+
+    def request(self, path):
+        return b"GET " + path.encode() + self.tail + b"\r\n"
+
+    def ask(self, request):
+        """Sends a request whose answer is waited for with `next`."""
+        self.asked = request
+        self.send((request,))
 
     def connect(self):
         self.buf = b""
@@ -172,7 +181,7 @@ class Api:
             pass
 
     def next(self):
-        """Waits for the next invocation, which was asked for already; returns (headers, body)."""
+        """Waits for what was asked for, the next invocation or a restore; returns (headers, body)."""
         while True:
             try:
                 if self.unanswered_posts:
@@ -196,7 +205,7 @@ class Api:
             self.connect()
         except OSError as e:
             sys.exit("LAMBDA_RUNTIME Failed to get next invocation. No Runtime API: %s" % e)
-        self.send((self.get_next,))
+        self.send((self.asked,))
 
     def read_ack(self):
         status = self.read_answer()[0]
@@ -389,14 +398,15 @@ class Converter:
         return mayfly_encode.encode(value, self.ascii_only).encode()
 
 
-def _set_trace(trace):
-    if trace:
-        value = trace.encode()
-        putenv(b"_X_AMZN_TRACE_ID", value)
-        environ[b"_X_AMZN_TRACE_ID"] = value
-    elif b"_X_AMZN_TRACE_ID" in environ:
-        unsetenv(b"_X_AMZN_TRACE_ID")
-        del environ[b"_X_AMZN_TRACE_ID"]
+def set_env(name, value):
+    """`name` is bytes; a value that is empty or None takes the variable away. os.environ shares this dictionary."""
+    if value:
+        value = value.encode("utf-8", "surrogateescape")
+        putenv(name, value)
+        environ[name] = value
+    elif name in environ:
+        unsetenv(name)
+        del environ[name]
 
 
 def _flush():
@@ -427,12 +437,12 @@ def _invoke(handler, api, converter, headers, body):
 
 def _loop(handler, api, converter):
     global request_id, tenant_id
-    api.send((api.get_next,))
+    api.ask(api.get_next)
     while True:
         headers, body = api.next()
         request_id = headers["lambda-runtime-aws-request-id"]
         tenant_id = headers.get("lambda-runtime-aws-tenant-id")
-        _set_trace(headers.get("lambda-runtime-trace-id"))
+        set_env(b"_X_AMZN_TRACE_ID", headers.get("lambda-runtime-trace-id"))
         _invoke(handler, api, converter, headers, body)
         del headers, body
 
@@ -444,20 +454,36 @@ def _init(name):
     return mayfly_setup.load_handler(name)
 
 
+def give_up(api, converter, path, error, status):
+    """Reports what `error` is to `path`, and ends the process when that was heard."""
+    import mayfly_faults
+    failure = mayfly_faults.describe(error, "")
+    mayfly_faults.log(failure, converter)
+    _flush()
+    api.post(path, *mayfly_faults.to_request(failure, converter), False)
+    try:
+        api.read_ack()
+    except (ServerGone, OSError):
+        pass
+    sys.exit(status)
+
+
+def _becomes_image():
+    """Whether a checkpoint follows; the platform's own variable is none of the function's business."""
+    asked = environ.get(b"_MAYFLY_SNAPSHOT")
+    set_env(b"_MAYFLY_SNAPSHOT", None)
+    return bool(asked) or environ.get(b"AWS_LAMBDA_INITIALIZATION_TYPE") == b"snap-start"
+
+
 def main():
     api = Api(_env(b"AWS_LAMBDA_RUNTIME_API"))
     converter = Converter()
+    image = _becomes_image()
     try:
         handler = _init(sys.argv[1] if len(sys.argv) > 1 else _env(b"_HANDLER"))
     except Exception as e:
-        import mayfly_faults
-        failure = mayfly_faults.describe(e, "")
-        mayfly_faults.log(failure, converter)
-        _flush()
-        api.post(b"init/error", *mayfly_faults.to_request(failure, converter), False)
-        try:
-            api.read_ack()
-        except (ServerGone, OSError):
-            pass
-        sys.exit(1)
+        give_up(api, converter, b"init/error", e, 1)
+    if image:
+        import mayfly_snapshot
+        mayfly_snapshot.park(api, converter)
     _loop(handler, api, converter)

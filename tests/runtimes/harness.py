@@ -17,7 +17,7 @@ LIMIT_SECONDS = 20
 class Result:
     def __init__(self, server, code, stdout, stderr):
         self.server, self.code, self.stdout, self.stderr = server, code, stdout, stderr
-        self.init_error = server.init_error
+        self.init_error, self.restore_error = server.init_error, server.restore_error
 
     def __repr__(self):
         return "exit %s\n--- stdout\n%s\n--- stderr\n%s\n--- protocol %s" % (

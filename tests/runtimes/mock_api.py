@@ -36,13 +36,15 @@ class Request:
 
 class Server:
     """`wire` chooses how answers are written: "plain", "chunked", "joined" (acknowledgement and next invocation in
-    one write), "bytes" (a few bytes at a time)."""
+    one write), "bytes" (a few bytes at a time). With `restore`, an object, a process must ask restore/next first; it
+    is what that answers. `drop_restore` closes the connection instead, once."""
 
-    def __init__(self, invocations, wire="plain", max_answer=6291556, drop_after=None):
+    def __init__(self, invocations, wire="plain", max_answer=6291556, drop_after=None, restore=None, drop_restore=False):
         self.invocations = list(invocations)
         self.wire, self.max_answer, self.drop_after = wire, max_answer, drop_after
         self.requests, self.violations = [], []
-        self.init_error = None
+        self.init_error = self.restore_error = None
+        self.restore, self.drop_restore = restore, drop_restore
         self.connections = 0
         self.done = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -86,7 +88,20 @@ class Server:
                 else:
                     self._send(stream, answer)
 
+    def _restore(self, stream):
+        if self.drop_restore:
+            self.drop_restore = False
+            return False
+        body = json.dumps(self.restore).encode()
+        self.restore = None
+        self._send(stream, b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        return True
+
     def _next(self, stream, request, held):
+        if request.path == PREFIX + "restore/next" and self.restore is not None:
+            return self._restore(stream)
+        if self.restore is not None:
+            self.violations.append("GET " + request.path + " before the restore")
         if request.path != PREFIX + "invocation/next" or self.open:
             self.violations.append("unexpected GET " + request.path)
             stream.sock.sendall(_refusal(403, "InvalidStateTransition"))
@@ -127,6 +142,11 @@ class Server:
             if self.served or self.init_error:
                 self.violations.append("late init/error")
             self.init_error = request
+            return ACCEPTED
+        if request.path == PREFIX + "restore/error":
+            if self.served or self.restore is not None or self.restore_error:
+                self.violations.append("unexpected restore/error")
+            self.restore_error = request
             return ACCEPTED
         parts = request.path[len(PREFIX):].split("/")
         if len(parts) != 3 or parts[0] != "invocation" or not self.open or parts[1] != self.open.id:
