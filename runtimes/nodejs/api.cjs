@@ -20,17 +20,29 @@ class Api {
     this.port = colon < 0 ? 80 : Number(address.slice(colon + 1));
     this.tail = ` HTTP/1.1\r\nHost: ${address}\r\nUser-Agent: mayfly-nodejs/${process.versions.node}\r\n`;
     this.getNext = `GET ${PREFIX}invocation/next${this.tail}\r\n`;
+    this.asked = this.getNext;
     this.wire = null;
     this.waiting = [];       // who gets the next answers, in their order
-    this.onInvocation = null; // set while the next invocation is awaited
+    this.onInvocation = null; // set while the next invocation, or a restore, is awaited
     this.attempts = 0;       // connections made since the last answer
     this.lastWords = null;   // called when the connection closes before the process' last report was answered
   }
 
   askNext(onInvocation) {
-    this.onInvocation = onInvocation;
+    this.asked = this.getNext;
+    this.ask(onInvocation);
+  }
+
+  /** Waits to be saved; `onRestored` gets the headers and the body of each restored process' answer. */
+  askRestore(onRestored) {
+    this.asked = `GET ${PREFIX}restore/next${this.tail}\r\n`;
+    this.ask(onRestored);
+  }
+
+  ask(receiver) {
+    this.onInvocation = receiver;
     this.waiting.push(this.onNextAnswer);
-    this.send([this.getNext], true);
+    this.send([this.asked], true);
   }
 
   /** Sends an answer and asks for the next invocation in one write. */
@@ -96,7 +108,7 @@ class Api {
       process.stderr.write('LAMBDA_RUNTIME Failed to get next invocation. The Runtime API closed the connection.\n');
       process.exit(1);
     }
-    this.askNext(this.onInvocation);
+    this.ask(this.onInvocation);
   }
 
   onData(chunk) {

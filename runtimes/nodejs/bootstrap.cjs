@@ -34,7 +34,8 @@ class Runtime {
     this.api = api;
     this.handler = null;
     this.streaming = null;
-    this.id = null;          // null: initialising, errors go to init/error
+    this.id = null;          // null: initialising, errors go to errorPath
+    this.errorPath = 'init/error';
     this.onEmptyLoop = null; // called once when the function has nothing left to wait for
     this.dying = false;
     this.onInvocation = (headers, body) => this.invoke(headers, body);
@@ -94,7 +95,7 @@ class Runtime {
     // Between invocations there is nothing to report an error to.
     if (this.api.onInvocation !== null) process.exit(exitCode);
     const { body, header } = errors().toRequest(error);
-    const path = this.id === null ? 'init/error' : `invocation/${this.id}/error`;
+    const path = this.id === null ? this.errorPath : `invocation/${this.id}/error`;
     this.api.post(path, body, header, () => process.exit(exitCode));
   }
 }
@@ -163,19 +164,32 @@ function patchConsole() {
   console.log = console.info;
 }
 
+/** Whether a checkpoint follows; the platform's own variable is none of the function's business. */
+function becomesImage() {
+  const asked = process.env._MAYFLY_SNAPSHOT;
+  if (asked !== undefined) delete process.env._MAYFLY_SNAPSHOT;
+  return Boolean(asked) || process.env.AWS_LAMBDA_INITIALIZATION_TYPE === 'snap-start';
+}
+
 async function main() {
   patchConsole();
   const runtime = new Runtime(new Api(process.env.AWS_LAMBDA_RUNTIME_API || '', connect));
   installProcessHooks(runtime);
   const loader = part('loader.cjs');
+  const snapshot = becomesImage() ? part('snapshot.cjs') : null;
   try {
+    if (snapshot) snapshot.prepare();
     const root = process.env.LAMBDA_TASK_ROOT || '/var/task';
     const loaded = loader.load(root, process.argv[2] || process.env._HANDLER || '');
     // Only modules that load asynchronously are awaited: a turn of the event loop is not free.
     const handler = typeof loaded === 'function' ? loaded : await loaded;
     const streaming = loader.streaming(handler);
     // A promise that the module rejected is reported before the next turn; it is a failure of the initialisation.
-    setImmediate(() => runtime.start(handler, streaming));
+    const go = () => runtime.start(handler, streaming);
+    setImmediate(() => {
+      if (snapshot === null) go();
+      else if (!runtime.dying) snapshot.park(runtime, Runtime, Api, loader.hooks, go);
+    });
   } catch (error) {
     runtime.die('Uncaught Exception', error, 129);
   }

@@ -10,6 +10,9 @@ const HIGH_WATER_MARK = Symbol.for('aws.lambda.runtime.handler.streaming.highWat
 // Options of Node.js that run code which may install hooks of the module loaders.
 const HOOKING = /(^|[\s"])(-r|--require|--import|--loader|--experimental-loader)\b/;
 
+/** What functions want to be run around a checkpoint. */
+const hooks = { before: [], after: [] };
+
 const fault = (kind, message) => new (require('./errors.cjs')[kind])(message);
 
 /** Layers' modules are found by require; the platform or the function's owner may say otherwise. */
@@ -107,6 +110,10 @@ function defineAwsLambda() {
     get HttpResponseStream() {
       return require('./streaming.cjs').HttpResponseStream;
     },
+    snapshot: {
+      beforeCheckpoint(hook) { hooks.before.push(hook); },
+      afterRestore(hook) { hooks.after.push(hook); },
+    },
   };
 }
 
@@ -134,4 +141,4 @@ function streaming(handler) {
   return { highWaterMark: handler[HIGH_WATER_MARK] };
 }
 
-module.exports = { load, streaming };
+module.exports = { load, streaming, hooks };

@@ -118,5 +118,121 @@ def handler(event, context):
         self.assertEqual(self.run_restored(source).invocations[0].json(), [True, True, True])
 
 
+class Nodejs(RestoreCase):
+    command, module, handler = NODE, "index.js", "index.handler"
+
+    SOURCE = """
+const early = { ...process.env };
+exports.handler = async (event, context) => ({
+  early: '_MAYFLY_SNAPSHOT' in early, log: context.logStreamName, group: context.logGroupName,
+  key: process.env.AWS_ACCESS_KEY_ID, id: context.awsRequestId, trace: '_X_AMZN_TRACE_ID' in process.env,
+  child: require('child_process').execSync('printf %s "$AWS_SESSION_TOKEN"').toString(),
+});
+"""
+
+    def test_identity_comes_with_the_restore(self):
+        for env in (TEMPLATE, {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}):
+            result = self.run_restored(self.SOURCE, env=env)
+            self.assertEqual(result.invocations[0].json(), {
+                "early": False, "log": IDENTITY["AWS_LAMBDA_LOG_STREAM_NAME"], "group": "/aws/lambda/new",
+                "key": "AKIA1", "child": "t\u00e9", "id": result.invocations[0].id, "trace": False})
+            self.assertEqual(self.gets(result)[:2], ["restore/next", "invocation/next"])
+            self.assertEqual((result.stdout, result.stderr), ("", ""))
+
+    def test_a_dropped_connection_is_made_again(self):
+        result = self.run_restored(self.SOURCE, [1, 2], drop_restore=True)
+        self.assertEqual([i.kind for i in result.invocations], ["response", "response"])
+        self.assertEqual(result.server.connections, 2)
+
+    def test_other_starts_do_not_ask(self):
+        source = ("const { snapshot } = awslambda;\nsnapshot.beforeCheckpoint(() => console.log('b'));\n"
+                  "snapshot.afterRestore(() => console.log('a'));\n"
+                  "exports.handler = async () => Math.random.toString();\n")
+        result = self.run_function(source)
+        self.assertEqual((self.gets(result)[0], result.stdout), ("invocation/next", ""))
+        self.assertIn("native code", result.invocations[0].json())
+
+    def test_hooks(self):
+        source = """
+const { snapshot } = awslambda;
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+const say = (word) => process.stdout.write(`${word} ${process.env.AWS_ACCESS_KEY_ID}\\n`);
+snapshot.beforeCheckpoint(() => say('b1'));
+snapshot.beforeCheckpoint(async () => { await wait(10); say('b2'); });
+snapshot.afterRestore(async () => { await wait(10); say('a1'); });
+snapshot.afterRestore(() => say('a2'));
+exports.handler = async () => {};
+"""
+        result = self.run_restored(source)
+        self.assertEqual(result.stdout, "b2 undefined\nb1 undefined\na1 AKIA1\na2 AKIA1\n")
+
+    def test_a_failing_hook_before_the_checkpoint(self):
+        source = "awslambda.snapshot.beforeCheckpoint(function hook() { throw new TypeError('t'); });\nexports.handler = async () => {};\n"
+        result = self.run_restored(source, exits=True)
+        error, kind = self.reported(result.init_error)
+        self.assertEqual((result.code, kind, error["errorMessage"]), (64, "Runtime.BeforeSnapshotError", "TypeError: t"))
+        self.assertIn("hook", error["trace"][1])
+        self.assertIn("Before Snapshot Error", result.stdout)
+
+    def test_a_failing_hook_after_the_restore(self):
+        for hook in ("async () => { throw 'text'; }", "() => new Promise(() => setTimeout(() => { throw new Error('text'); }))"):
+            result = self.run_restored("awslambda.snapshot.afterRestore(%s);\nexports.handler = async () => {};\n" % hook, exits=True)
+            error, kind = self.reported(result.restore_error)
+            self.assertIn((result.code, kind, error["errorMessage"]), [(65, "Runtime.AfterRestoreError", "text"), (129, "Error", "text")])
+
+    def test_random_numbers_start_anew(self):
+        # V8 draws the same numbers in both runs; a kept reference is renewed as well.
+        source = ("const { random } = Math;\nconst early = Math.random();\nexports.handler = async () => "
+                  "[early, random(), Math.random(), Math.random.name, Math.random.length, 'prototype' in Math.random];\n")
+        self.command = [NODE[0], "--random-seed=5", NODE[1]]
+        first, second = [self.run_restored(source).invocations[0].json() for _ in range(2)]
+        self.assertEqual(len(set(first[:3] + second[:3])), 6)
+        self.assertEqual(first[3:], ["random", 0, False])
+        self.assertTrue(all(0 <= n < 1 for n in first[:3]))
+
+    def test_random_numbers_are_even(self):
+        source = """exports.handler = async () => {
+          const parts = new Array(16).fill(0);
+          let sum = 0, bits = 0;
+          for (let i = 0; i < 160000; i++) {
+            const n = Math.random();
+            parts[Math.floor(n * 16)]++;
+            sum += n;
+            if (n * 2 ** 53 % 2) bits++;
+          }
+          return { low: Math.min(...parts), high: Math.max(...parts), mean: sum / 160000, bits: bits / 160000 };
+        };"""
+        found = self.run_restored(source).invocations[0].json()
+        self.assertTrue(9400 < found["low"] and found["high"] < 10600 and 0.49 < found["mean"] < 0.51 and 0.49 < found["bits"] < 0.51, found)
+
+    def test_crypto_s_stock_is_used_up_before_the_checkpoint(self):
+        # When the first number after the restore is drawn, the bytes for it are fetched.
+        source = """
+const crypto = require('crypto');
+crypto.randomUUID();
+for (let i = 0; i < 5; i++) crypto.randomInt(10);
+const view = Object.getPrototypeOf(Uint8Array.prototype);
+exports.handler = async () => {
+  const sizes = [], offsets = [];
+  const byteLength = Object.getOwnPropertyDescriptor(view, 'byteLength');
+  const { readUIntBE } = Buffer.prototype;
+  Object.defineProperty(view, 'byteLength', { ...byteLength, get() { sizes.push(this.length); return byteLength.get.call(this); } });
+  Buffer.prototype.readUIntBE = function (at, n) { offsets.push(at); return readUIntBE.call(this, at, n); };
+  crypto.randomUUID();
+  crypto.randomInt(10);
+  Object.defineProperty(view, 'byteLength', byteLength);
+  Buffer.prototype.readUIntBE = readUIntBE;
+  return { refilled: sizes.includes(2048), offset: offsets[0] };
+};
+"""
+        self.assertEqual(self.run_restored(source).invocations[0].json(), {"refilled": True, "offset": 0})
+
+    def test_streaming_and_modules(self):
+        self.module = "index.mjs"
+        source = "export const handler = awslambda.streamifyResponse(async (event, out) => { out.write('s'); out.end(); });\n"
+        result = self.run_restored(source)
+        self.assertEqual(result.invocations[0].answer, b"s")
+
+
 if __name__ == "__main__":
     unittest.main()
