@@ -31,6 +31,9 @@
 #define IMAGE_MAX_BLOB (64u << 20)
 #define IMAGE_MAX_TMP (64ull << 20)
 #define IMAGE_MAX_XSTATE 16384u
+#define IMAGE_MAX_CONNECTIONS 32u
+
+#define IMAGE_SOCKOPTS 12u /* rows of image_sockopts.def, and room */
 
 /* Where mayfly-restore lives; an image that uses addresses in here is not restorable. */
 #define RESTORER_BASE 0x100000000000ull
@@ -68,7 +71,7 @@ struct image_head {
 	uint32_t format, head_bytes;
 	uint64_t file_bytes;
 	uint64_t tables_sum; /* image_sum over everything from the head's end to the pages */
-	uint64_t pages_sum;  /* image_sum over the pages */
+	uint64_t pages_sum;  /* image_sum over the pages, one after the other, each with the sum before as its seed */
 	uint64_t head_sum;   /* over this struct with head_sum 0 */
 	uint8_t key[IMAGE_KEY_BYTES];
 	struct image_machine machine;
@@ -78,7 +81,6 @@ struct image_head {
 	uint32_t connections; /* rows of IMAGE_OBJECTS of kind OBJECT_NEXT or OBJECT_CONNECTION */
 	uint32_t memory_mb;   /* of the environment it was taken from */
 	uint32_t reserved;
-	uint64_t vdso_start, vdso_end, vvar_start, vvar_end, vclock_start, vclock_end; /* 0: not there */
 	struct image_section tables[IMAGE_TABLES];
 };
 
@@ -96,6 +98,8 @@ struct image_process {
 	uint32_t dumpable, subreaper;
 	int32_t oom_score_adj;
 	uint32_t thp_disabled;
+	uint32_t personality, reserved; /* personality(2) */
+	uint64_t vdso_start, vdso_end, vvar_start, vvar_end, vclock_start, vclock_end; /* 0: not there */
 	uint64_t start_code, end_code, start_data, end_data, start_brk, brk, start_stack, arg_start, arg_end, env_start, env_end;
 	struct {
 		uint64_t handler, flags, restorer, mask;
@@ -120,7 +124,7 @@ struct image_thread {
 	uint32_t rseq_bytes, rseq_signature;
 	uint32_t xstate, xstate_bytes; /* blob */
 	uint32_t priority;     /* nice + 20 */
-	uint32_t reserved;
+	uint32_t death_signal; /* PR_SET_PDEATHSIG; 0: none */
 	uint64_t affinity[16]; /* 0 in all: the default */
 	char name[16];
 };
@@ -131,6 +135,8 @@ enum image_vma_flag {
 	VMA_MERGEABLE = 128, VMA_LOCKED = 256, VMA_DROPPABLE = 512
 };
 
+/* Runs of VMA_ANON, VMA_STACK and VMA_SHARED_ANON are what is not zero; those of VMA_FILE (private) what the process changed,
+ * at its full length. VMA_WIPE_ON_FORK and VMA_DROPPABLE have none. */
 struct image_vma {
 	uint64_t start, end;
 	uint32_t protection; /* PROT_* */
@@ -144,9 +150,10 @@ struct image_run {
 	uint64_t address, page, pages; /* page: index in the page section */
 };
 
-/* Opened and compared before a zygote starts: path in the sandbox, and that it still is the same file. */
+/* Opened and compared before a zygote starts: path in the sandbox, and that it still is the same file. device 0: the file lies
+ * on an overlay, which is made anew for each environment; it is not compared. */
 struct image_file {
-	uint32_t path;       /* blob */
+	uint32_t path;       /* blob; absolute, without links */
 	uint32_t writable;   /* a shared mapping that may be written */
 	uint64_t device, inode, bytes, changed_ns, modified_ns; /* statx */
 };
@@ -162,7 +169,8 @@ enum image_object_kind {
 	OBJECT_LISTENER,   /* a listening TCP socket of the function itself */
 	OBJECT_SOCKET,     /* unconnected: maybe bound */
 	OBJECT_MEMFD,
-	OBJECT_PIDFD,
+	OBJECT_PIDFD,      /* of a process of the tree */
+	OBJECT_CLOSED,     /* a socket whose other end is gone: reads find the end, writes EPIPE */
 	OBJECT_KINDS
 };
 
@@ -170,16 +178,19 @@ struct image_object {
 	uint32_t kind;
 	uint32_t flags;      /* O_*, as F_GETFL says */
 	uint32_t path;       /* blob: OBJECT_FILE; name of OBJECT_MEMFD */
-	uint32_t peer;       /* object: other end of a pipe or pair */
-	uint64_t position;   /* offset; count of an eventfd; mask of a signalfd; pid of a pidfd */
-	uint32_t data, data_bytes; /* blob: what waits in a pipe or pair, in a memfd; the address of a socket */
+	uint32_t peer;       /* object: other end of a pipe (IMAGE_NONE: closed) or pair */
+	uint64_t position;   /* offset; count of an eventfd; mask of a signalfd; old pid of a pidfd */
+	uint32_t data, data_bytes; /* blob: what waits to be read from a pipe or a pair's end; a memfd's content; the address
+	                              (struct sockaddr_*) a socket is bound to */
 	uint32_t domain, type, protocol, backlog; /* sockets */
 	uint32_t port;       /* OBJECT_CONNECTION, OBJECT_NEXT: the platform's port; local_port: the other end's */
 	uint32_t local_port;
 	uint32_t semaphore, pipe_bytes; /* eventfd; capacity of a pipe */
 	uint32_t clock, timer_flags;
-	uint64_t timer_value_ns, timer_interval_ns, timer_ticks;
-	uint32_t sockopt[8]; /* see sockopts[] in image.c: value + 1; 0 is the default */
+	uint64_t timer_value_ns, timer_interval_ns, timer_ticks; /* value: as timer_flags say, absolute or from now; 0: not armed */
+	uint64_t receive_timeout_us, send_timeout_us; /* SO_RCVTIMEO, SO_SNDTIMEO; 0: none */
+	uint32_t seals, reserved; /* of a memfd */
+	uint32_t sockopt[IMAGE_SOCKOPTS]; /* rows of image_sockopts.def: value + 1; 0: the default */
 };
 
 struct image_fd {

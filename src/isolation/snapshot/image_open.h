@@ -23,7 +23,7 @@ int image_machine_now(struct image_machine *machine, struct error *err);
 int image_read_head(int fd, struct image_head *head, struct error *err);
 /* Everything but the pages' sum: every row, index, range and string. */
 int image_open(struct image *image, int fd, struct error *err);
-/* From memory, for the fuzzer and tests. */
+/* From memory (aligned to 64 bytes), for the fuzzer and tests; the machine is not compared. */
 int image_check(struct image *image, const void *bytes, size_t n, struct error *err);
 void image_release(struct image *image);
 /* Reads all pages once. */
