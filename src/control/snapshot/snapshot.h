@@ -44,6 +44,9 @@ struct snapshots_deps {
 	/* What name:version runs now, borrowed; NULL when there is none, or not yet. */
 	struct function_version *(*resolve)(void *arg, struct str name, struct str version);
 	void *resolve_arg;
+	/* A line for the program's log; may be NULL. */
+	void (*note)(void *arg, const char *line);
+	void *note_arg;
 };
 
 struct snapshots *snapshots_new(const struct snapshots_deps *deps, struct error *err);
