@@ -48,6 +48,9 @@ struct api_deps {
 	/* A JSON object of what runs now, for /_mayfly/environments (see docs/reference/mayfly-api.md). NULL: without it. */
 	void (*environments_json)(void *arg, struct buf *out);
 	void *environments_arg;
+	/* A JSON object of images and what was restored from them, for /_mayfly/snapshots. NULL: it answers 501. */
+	void (*snapshots_json)(void *arg, struct buf *out);
+	void *snapshots_arg;
 	/* Said by /_mayfly/health; NULL: always healthy. Fills why (at most size bytes) when not. */
 	int (*healthy)(void *arg, char *why, unsigned size);
 	void *healthy_arg;

@@ -8,9 +8,6 @@
 #include "core/json/value.h"
 #include "core/spec/limits.h"
 
-#define NETWORK_TAG "mayfly:network"
-#define TAGS_MAX 50
-
 /* Members of requests that are not configuration. */
 static const char *const not_stored[] = {
 	"FunctionName", "Code", "Publish", "PublishTo", "Tags", "DryRun", "RevisionId", "ZipFile", "S3Bucket", "S3Key",
@@ -117,16 +114,11 @@ static bool check_layers(struct api_call *call)
 
 bool api_check_tags(struct api_call *call, const json_t *tags)
 {
-	struct str network = json_value_text(json_object_get(tags, NETWORK_TAG));
-	if (json_object_size(tags) > TAGS_MAX) {
-		api_fail(call, ERR_INVALID, "Number of tags exceeds resource tag limit.");
-		return false;
-	}
-	if (network.p && !str_eqz(network, "none") && !str_eqz(network, "outbound")) {
-		api_fail(call, ERR_INVALID, "Tag " NETWORK_TAG " takes the values none and outbound, not " STR_FMT ".", STR_ARG(network));
-		return false;
-	}
-	return true;
+	struct error err = {0};
+	if (registry_tag_check(tags, &err) == 0)
+		return true;
+	api_fail_error(call, &err);
+	return false;
 }
 
 static bool check_package(struct api_call *call)

@@ -110,13 +110,37 @@ static void reply_environments(struct api_call *call)
 	buf_release(&runs);
 }
 
+static void reply_snapshots(struct api_call *call)
+{
+	struct api_deps *deps = &call->api->deps;
+	struct buf out;
+	if (!deps->snapshots_json) {
+		api_fail(call, ERR_UNSUPPORTED, "This server was built without snapshots.");
+		return;
+	}
+	buf_init(&out, TEXT_MAX_BYTES);
+	deps->snapshots_json(deps->snapshots_arg, &out);
+	api_reply_text(call, 200, "application/json", buf_str(&out));
+	buf_release(&out);
+}
+
+static const struct {
+	const char *path, *operation;
+	void (*reply)(struct api_call *call);
+} pages[] = {
+	{"/_mayfly/environments", "ListEnvironments", reply_environments},
+	{"/_mayfly/snapshots", "ListSnapshots", reply_snapshots},
+};
+
 bool api_mayfly_known(struct api_call *call, const struct http_request *req)
 {
 	struct str code = STR("/_mayfly/code/");
 	call->page = (struct str){arena_strdup(&call->arena, req->path), req->path.n};
-	if (str_eqz(req->path, "/_mayfly/environments")) {
-		call->operation = STR("ListEnvironments");
-		return true;
+	for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
+		if (str_eqz(req->path, pages[i].path)) {
+			call->operation = str_from(pages[i].operation);
+			return true;
+		}
 	}
 	if (str_starts(req->path, code)) {
 		call->operation = STR("GetPackage");
@@ -130,9 +154,13 @@ void api_mayfly(struct api_call *call)
 {
 	struct blob_id id;
 	struct str hex = str_sub(call->page, strlen("/_mayfly/code/"), call->page.n);
-	if (!str_eqz(call->operation, "GetPackage"))
-		reply_environments(call);
-	else if (blob_id_parse(&id, hex) < 0)
+	for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
+		if (str_eqz(call->operation, pages[i].operation)) {
+			pages[i].reply(call);
+			return;
+		}
+	}
+	if (blob_id_parse(&id, hex) < 0)
 		api_fail(call, ERR_NOT_FOUND, "There is no such package.");
 	else
 		api_download(call, &id);

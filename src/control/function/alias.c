@@ -110,7 +110,13 @@ static bool find_version(struct op *op, const char *text, unsigned *number)
 		*number = 0;
 		return true;
 	}
-	if (*number && function_version_config(op->f, *number))
+	const struct config *c = *number ? function_version_config(op->f, *number) : NULL;
+	if (c && c->state == CONFIG_FAILED) {
+		snap_start_check(c, &err);
+		op_finish(op, &err);
+		return false;
+	}
+	if (c)
 		return true;
 	function_not_found(op->r, op_name(op), str_from(text), &err);
 	op_finish(op, &err);

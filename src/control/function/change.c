@@ -47,6 +47,7 @@ static int draft_publish(struct op *op, const json_t *latest, struct code *code,
 	if (description)
 		json_object_set_new(json, "Description", json_string(description));
 	json_object_set_new(json, "RevisionId", json_string(id));
+	snap_start_mark(op->r, json);
 	op->publish = json ? config_new(op->f, op->draft.last + 1, json, code, err) : NULL;
 	if (!op->publish)
 		return -1;
@@ -69,8 +70,8 @@ static void created(struct op *op)
 	const struct config *shown = c->publish ? f->versions[f->version_count - 1] : f->truth.latest;
 	function_settle_later(f, FUNCTION_PENDING);
 	op->result = config_show(shown, STR_NULL, NULL);
-	if (f->truth.tags && json_object_get(f->truth.tags, NETWORK_TAG))
-		config_drop_version(f->truth.latest);
+	if (c->publish)
+		snap_start_begin(f->versions[f->version_count - 1]);
 }
 
 static int draft_create(struct op *op, struct code *code, uint64_t zip_bytes, struct error *err)
@@ -144,9 +145,10 @@ static void updated(struct op *op)
 		return;
 	}
 	char number[16];
-	const struct config *v = f->versions[f->version_count - 1];
+	struct config *v = f->versions[f->version_count - 1];
 	snprintf(number, sizeof number, "%u", v->number);
 	op->result = config_show(v, str_from(number), NULL);
+	snap_start_begin(v);
 }
 
 /* `patch` replaces whole members, as the API does (an Environment that is sent is the Environment); null removes. */
@@ -255,7 +257,9 @@ static json_t *show_version(const struct config *v)
 
 static void published(struct op *op)
 {
-	op->result = show_version(op->f->versions[op->f->version_count - 1]);
+	struct config *v = op->f->versions[op->f->version_count - 1];
+	op->result = show_version(v);
+	snap_start_begin(v);
 }
 
 /* Equal but for when and how it was published. */
@@ -264,6 +268,7 @@ static bool same_content(const json_t *latest, const json_t *version)
 	CLEANUP_JSON json_t *a = json_deep_copy(latest), *b = json_deep_copy(version);
 	json_object_set(b, "Description", json_object_get(b, "LatestDescription"));
 	json_object_del(b, "LatestDescription");
+	snap_start_strip(b);
 	for (size_t i = 0; i < 2; i++) {
 		json_object_del(i ? b : a, "RevisionId");
 		json_object_del(i ? b : a, "LastModified");

@@ -33,8 +33,22 @@ struct config *config_new(struct function *f, unsigned number, const json_t *jso
 	int64_t bytes = 0;
 	json_value_int(json, "CodeSize", 0, INT64_MAX, &bytes, NULL);
 	*c = (struct config){.function = f, .number = number, .json = copy, .len = text.len, .code = code_ref(code),
-	                     .code_bytes = (uint64_t)bytes};
+	                     .code_bytes = (uint64_t)bytes, .snap_start = number && snap_start_wanted(json),
+	                     .state = snap_start_state(json)};
 	return c;
+}
+
+int config_set_text(struct config *c, const json_t *json, struct error *err)
+{
+	struct config *next = config_new(c->function, c->number, json, c->code, err);
+	if (!next)
+		return -1;
+	free(c->json);
+	c->json = STEAL_PTR(next->json);
+	c->len = next->len;
+	c->state = next->state;
+	config_free(next);
+	return 0;
 }
 
 void config_drop_version(struct config *c)
@@ -83,7 +97,7 @@ int config_set_code(json_t *json, const struct code *code, uint64_t bytes)
 
 /* ---- showing ---- */
 
-/* Which AWS's tools poll; every state of ours is reached at once, so that there are no reasons but these. */
+/* Which AWS's tools poll; every state but those of SnapStart is reached at once, so that there are no reasons but these. */
 static int show_state(const struct function *f, const struct config *c, json_t *shown)
 {
 	if (f->state == FUNCTION_PENDING)
@@ -93,6 +107,10 @@ static int show_state(const struct function *f, const struct config *c, json_t *
 		return json_object_update_new(shown, json_pack("{s:s, s:s, s:s, s:s}", "State", "Active", "LastUpdateStatus",
 		                              "InProgress", "LastUpdateStatusReason", "The function is being created.",
 		                              "LastUpdateStatusReasonCode", "Creating"));
+	if (c->state != CONFIG_ACTIVE) {
+		snap_start_show(c, shown);
+		return 0;
+	}
 	return json_object_update_new(shown, json_pack("{s:s, s:s}", "State", "Active", "LastUpdateStatus", "Successful"));
 }
 
@@ -101,7 +119,17 @@ static int show_digest(json_t *shown, const struct config *c)
 {
 	unsigned char sum[SHA256_SIZE];
 	char text[BASE64_SIZE(SHA256_SIZE)];
-	sha256(sum, c->json, c->len);
+	struct buf plain;
+	buf_init(&plain, RECORD_LIMIT_BYTES);
+	CLEANUP_JSON json_t *json = c->snap_start ? config_load(c, NULL) : NULL;
+	if (json) {
+		snap_start_strip(json);
+		json_value_dump(json, &plain, NULL);
+		sha256(sum, plain.data, plain.len);
+	} else {
+		sha256(sum, c->json, c->len);
+	}
+	buf_release(&plain);
 	base64_encode(text, sum, sizeof sum);
 	return json_object_set_new(shown, "ConfigSha256", json_string(text));
 }
@@ -162,10 +190,32 @@ static unsigned number_of(const json_t *json, const char *group, const char *key
 	return json_is_integer(v) ? (unsigned)json_integer_value(v) : otherwise;
 }
 
-static bool wants_outbound(const struct function *f)
+static const char *tag_of(const struct function *f, const char *name, const char *otherwise)
 {
-	const char *tag = json_string_value(json_object_get(f->truth.tags, NETWORK_TAG));
-	return strcmp(tag ? tag : f->registry->deps.settings->network, "outbound") == 0;
+	const char *tag = json_string_value(json_object_get(f->truth.tags, name));
+	return tag ? tag : otherwise;
+}
+
+static enum function_snapshot snapshot_of(const char *text)
+{
+	return strcmp(text, "off") == 0 ? SNAPSHOT_OFF : strcmp(text, "always") == 0 ? SNAPSHOT_ALWAYS : SNAPSHOT_AUTO;
+}
+
+/* How tags, else the server's settings, say that the function is run. */
+static void apply_tags(struct function_version *v, const struct function *f)
+{
+	const struct settings *s = f->registry->deps.settings;
+	v->outbound = strcmp(tag_of(f, FUNCTION_TAG_NETWORK, s->network), "outbound") == 0;
+	v->snapshot = snapshot_of(tag_of(f, FUNCTION_TAG_SNAPSHOT, s->snapshot_default));
+	v->single_use = strcmp(tag_of(f, FUNCTION_TAG_ISOLATION, ""), "invocation") == 0;
+}
+
+bool config_fits_tags(const struct config *c)
+{
+	struct function_version now = {0};
+	const struct function_version *v = c->version;
+	apply_tags(&now, c->function);
+	return !v || (v->outbound == now.outbound && v->snapshot == now.snapshot && v->single_use == now.single_use);
 }
 
 static void pack_version(struct packer *p, struct function_version *v, struct function_variable *variables,
@@ -238,7 +288,8 @@ struct function_version *config_version(struct config *c, struct error *err)
 	v->ephemeral_mb = number_of(json, "EphemeralStorage", "Size", LIMIT_EPHEMERAL_MIN_MB);
 	v->variables = variables;
 	v->variable_count = n;
-	v->outbound = wants_outbound(c->function);
+	v->snap_start = c->snap_start;
+	apply_tags(v, c->function);
 	memcpy(v->code_hex, c->code->hex, sizeof v->code_hex);
 	pack_version(&write, v, variables, c, json);
 	v->on_free = on_version_free;

@@ -45,16 +45,44 @@ json_t *registry_tags(struct registry *r, struct str name, struct error *err)
 	return f->truth.tags ? json_incref(f->truth.tags) : json_object();
 }
 
-/* The network of an environment is made with it: new ones are needed. */
+static void drop_unfit(struct config *c)
+{
+	if (c && !config_fits_tags(c))
+		config_drop_version(c);
+}
+
+/* The network of an environment is made with it, and so are images: new ones are needed. */
 static void tags_changed(struct op *op)
 {
 	struct function *f = op->f;
-	const json_t *named = extra_of(op)->add ? json_object_get(extra_of(op)->add, NETWORK_TAG) : NULL;
-	if (!named && !extra_of(op)->remove)
-		return;
-	config_drop_version(f->truth.latest);
+	drop_unfit(f->truth.latest);
+	if (f->serving != f->truth.latest)
+		drop_unfit(f->serving);
 	for (size_t i = 0; i < f->version_count; i++)
-		config_drop_version(f->versions[i]);
+		drop_unfit(f->versions[i]);
+}
+
+int registry_tag_check(const json_t *tags, struct error *err)
+{
+	static const struct {
+		const char *name, *values[3], *shown;
+	} rows[] = {
+		{FUNCTION_TAG_NETWORK, {"none", "outbound"}, "none and outbound"},
+		{FUNCTION_TAG_SNAPSHOT, {"auto", "always", "off"}, "auto, always and off"},
+		{FUNCTION_TAG_ISOLATION, {"environment", "invocation"}, "environment and invocation"},
+	};
+	if (json_object_size(tags) > FUNCTION_TAGS_MAX)
+		return error_set(err, ERR_INVALID, "Number of tags exceeds resource tag limit.");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct str value = json_value_text(json_object_get(tags, rows[i].name));
+		bool fine = !value.p;
+		for (size_t k = 0; k < ARRAY_LEN(rows[i].values) && rows[i].values[k]; k++)
+			fine |= str_eqz(value, rows[i].values[k]);
+		if (!fine)
+			return error_set(err, ERR_INVALID, "Tag %s takes the values %s, not %.*s.", rows[i].name, rows[i].shown,
+			                 (int)(value.n < 100 ? value.n : 100), value.p);
+	}
+	return 0;
 }
 
 static void start_tags(struct op *op)
@@ -70,7 +98,7 @@ static void start_tags(struct op *op)
 	json_array_foreach(e->remove, i, key)
 		json_object_del(tags, json_string_value(key) ? json_string_value(key) : "");
 	op->draft.tags = tags;
-	if (json_object_size(tags) > TAGS_MAX)
+	if (json_object_size(tags) > FUNCTION_TAGS_MAX)
 		op_fail(op, ERR_INVALID, "Number of tags exceeds resource tag limit.");
 	else
 		op_write(op);

@@ -20,6 +20,7 @@ struct registry *registry_new(const struct registry_deps *deps, struct error *er
 	hash_init(&r->tombstones);
 	hash_init(&r->locks);
 	hash_init(&r->codes);
+	list_init(&r->image_waits);
 	int rc = mkdirat(deps->data_dirfd, "code", 0755);
 	if (rc == 0 || errno == EEXIST)
 		r->code_dirfd = openat(deps->data_dirfd, "code", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -51,6 +52,7 @@ void registry_free(struct registry *r)
 	hash_release(&r->tombstones);
 	hash_release(&r->locks); /* a change that is under way when the program ends was not acknowledged, and is left */
 	code_free_all(r);
+	snap_start_release(r);
 	free(r->sorted);
 	close(r->code_dirfd);
 	free(r);
@@ -296,6 +298,8 @@ int registry_resolve(struct registry *r, struct str name, struct str qualifier, 
 	struct config *c = serving_config(f, qualifier);
 	if (!c)
 		return function_not_found(r, name, qualifier, err);
+	if (c->state != CONFIG_ACTIVE)
+		return snap_start_check(c, err);
 	struct function_version *v = c->version ? c->version : config_version(c, err);
 	if (!v)
 		return -1;

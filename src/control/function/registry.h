@@ -10,8 +10,10 @@
  * runs it.
  *
  * States, as on AWS: a new function is Pending, a changed one InProgress, for settings->settle_ms; until then invocations
- * get the old configuration, and further changes ERR_CONFLICT. A struct function_version is made when a configuration is
- * first invoked, and dropped (on_version_dropped) when it is replaced or deleted.
+ * get the old configuration, and further changes ERR_CONFLICT. A version that is published with SnapStart is Pending until
+ * its image is taken (deps.take_image), then Active, or Failed when its init failed; what is Pending at the end of the program
+ * is taken up again by the next (registry_resume_images). A struct function_version is made when a configuration is first
+ * invoked, and dropped (on_version_dropped) when it is replaced or deleted, or when tags change how it is run.
  *
  * All on the control loop. Callbacks come from the loop, exactly once, never from inside the call. */
 #ifndef MAYFLY_FUNCTION_REGISTRY_H
@@ -32,9 +34,31 @@
 #include "core/store/blob.h"
 #include "core/store/kv.h"
 
+/* Tags that say how a function is run; other tags are only kept. Values: registry_tag_check. */
+#define FUNCTION_TAG_NETWORK "mayfly:network"
+#define FUNCTION_TAG_SNAPSHOT "mayfly:snapshot"
+#define FUNCTION_TAG_ISOLATION "mayfly:isolation"
+#define FUNCTION_TAGS_MAX 50
+
 struct registry;
 
+/* ERR_INVALID when there are too many, or one of those above has a value that is none. */
+int registry_tag_check(const json_t *tags, struct error *err);
+
 typedef void registry_unpacked_cb(void *arg, uint64_t unzipped_bytes, const struct error *err);
+
+/* What came of an image that was asked for. */
+enum registry_image_outcome {
+	REGISTRY_IMAGE_READY,
+	REGISTRY_IMAGE_NONE,       /* there can be none: plain starts have to do */
+	REGISTRY_IMAGE_INIT_FAILED /* by the function's fault */
+};
+struct registry_image {
+	enum registry_image_outcome outcome;
+	struct str answer;  /* INIT_FAILED: the error object that the runtime sent; p NULL: none, then */
+	const char *reason; /* what the platform saw; may be NULL */
+};
+typedef void registry_image_cb(void *arg, struct function_version *v, const struct registry_image *image);
 
 /* Filled by the program; copied. Everything named lives longer than the registry. */
 struct registry_deps {
@@ -50,6 +74,11 @@ struct registry_deps {
 	void (*unpack)(void *arg, int zip_fd, int folder_fd, const unsigned char sha256[32], uint64_t max_bytes,
 	               registry_unpacked_cb *cb, void *cb_arg);
 	void *unpack_arg;
+
+	/* SnapStart: takes an image of v (borrowed). `cb` comes once, later, from the loop; for a version that is dropped meanwhile
+	 * too, whatever it says. NULL: versions are Active at once, without. */
+	void (*take_image)(void *arg, struct function_version *v, registry_image_cb *cb, void *cb_arg);
+	void *take_image_arg;
 
 	/* Reports, made from the loop; any may be NULL. */
 	void (*on_version_dropped)(void *arg, uint64_t version_id);
@@ -70,6 +99,8 @@ struct registry_loaded {
 typedef void registry_ready_cb(void *arg, const struct registry_loaded *loaded, const struct error *err);
 /* Reads all records and sweeps. Once, before any other call. */
 void registry_load(struct registry *r, registry_ready_cb *cb, void *arg);
+/* After registry_load, as soon as images can be taken: goes on with versions that the end of the program found Pending. */
+void registry_resume_images(struct registry *r);
 
 /* ---- the hot path ---- */
 
@@ -78,7 +109,7 @@ struct registry_target {
 	int reserved;                     /* -1: none */
 };
 /* The version that an invocation of (name, qualifier) runs now: an alias chooses anew each time. Errors with AWS's codes
- * and texts: unknown (404), Pending (409), Failed. */
+ * and texts: unknown (404), Pending or Failed (409). */
 int registry_resolve(struct registry *r, struct str name, struct str qualifier, struct registry_target *out,
                      struct error *err);
 

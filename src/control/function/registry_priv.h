@@ -14,9 +14,7 @@
 #include "core/base/rand.h"
 
 #define RECORD_LIMIT_BYTES (900u * 1024) /* of a function's key: below KV_VALUE_MAX */
-#define TAGS_MAX 50
 #define UNRESERVED_MIN 100u
-#define NETWORK_TAG "mayfly:network"
 
 struct function;
 
@@ -33,6 +31,8 @@ struct code {
 	struct list waiting; /* struct package, until it is ready or deleted */
 };
 
+enum config_state { CONFIG_ACTIVE, CONFIG_PENDING, CONFIG_FAILED };
+
 /* $LATEST, or a published version. */
 struct config {
 	struct function *function;
@@ -42,6 +42,9 @@ struct config {
 	struct code *code;
 	uint64_t code_bytes;
 	struct function_version *version; /* made when first wanted */
+	bool snap_start;          /* a published version whose image is taken when it is published */
+	enum config_state state;  /* of a version with SnapStart; others are always active */
+	bool restoring;           /* pending, and was so when the program started */
 };
 
 /* Immutable, in one piece of memory. */
@@ -99,6 +102,7 @@ struct registry {
 	size_t count, sorted_cap;
 	uint64_t last_id;         /* of functions and versions */
 	unsigned reserved_sum;
+	struct list image_waits;  /* struct image_wait, one for each pending version */
 	bool closing;
 };
 
@@ -126,6 +130,8 @@ void config_drop_version(struct config *c);
 json_t *config_load(const struct config *c, struct error *err);
 json_t *config_show(const struct config *c, struct str qualifier, struct error *err);
 struct function_version *config_version(struct config *c, struct error *err); /* borrowed, made when missing */
+bool config_fits_tags(const struct config *c); /* its version, if it has one, is as the function's tags say now */
+int config_set_text(struct config *c, const json_t *json, struct error *err); /* in place; the version stays */
 void config_stamp(json_t *json); /* new RevisionId and LastModified */
 int config_set_code(json_t *json, const struct code *code, uint64_t bytes);
 
@@ -136,6 +142,18 @@ json_t *alias_store(const struct alias *a);
 struct alias *alias_restore(const char *name, const json_t *json);
 json_t *alias_show(const struct function *f, const struct alias *a);
 unsigned alias_choose(const struct alias *a); /* a version number, by weight */
+
+/* ---- snap_start.c ---- */
+void snap_start_mark(const struct registry *r, json_t *version); /* as it is stored when it is published: Pending, if need be */
+enum config_state snap_start_state(const json_t *version);
+bool snap_start_wanted(const json_t *config);
+/* Begins to take the image of a version that was just published; nothing when none is wanted. */
+void snap_start_begin(struct config *c);
+/* -1 and ERR_CONFLICT or ERR_SNAP_START_NOT_READY for a version that cannot be invoked. */
+int snap_start_check(const struct config *c, struct error *err);
+void snap_start_show(const struct config *c, json_t *shown); /* state members beyond the stored ones */
+void snap_start_strip(json_t *json); /* takes out all that publishing and taking images change */
+void snap_start_release(struct registry *r);
 
 /* ---- record.c: the text of a function's key ---- */
 int record_write(struct buf *out, const struct function *f, const struct truth *truth, struct error *err);
