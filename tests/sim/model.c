@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const event_names[] = {"invoke", "cancel", "ready", "answered", "idle", "stopping", "dead", "failed", "retry", "drop",
+static const char *const event_names[] = {"invoke", "cancel", "ready", "answered", "idle", "stopping", "dead", "failed", "retry", "otherwise", "drop",
                                           "drop+reject", "reserved", "unreserved", "tick"};
 static const char *const decision_names[] = {"ASSIGN", "START", "FREEZE", "STOP", "REJECT"};
 
@@ -125,7 +125,7 @@ void model_event(struct model *m, enum model_event event, uint64_t id)
 	m->event_id = id;
 	m->give_back = false;
 	model_trace(m, "%s %llx", event_names[event], (unsigned long long)id);
-	if (event < EV_READY || event > EV_RETRY)
+	if (event < EV_READY || event > EV_OTHERWISE)
 		return;
 	struct model_env *e = model_env(m, id);
 	if (event == EV_READY)
@@ -141,7 +141,7 @@ void model_event(struct model *m, enum model_event event, uint64_t id)
 		e->order = ++m->order;
 		return;
 	}
-	if (e->state == M_STARTING)
+	if (e->state == M_STARTING && event != EV_OTHERWISE)
 		start_over(m, e, event == EV_FAILED);
 	end_call(m, e, C_DONE);
 	e->state = event == EV_STOPPING ? M_STOPPING : M_GONE;
@@ -179,7 +179,9 @@ static void on_assign(struct model *m, const struct sched_decision *d)
 		MUST(o == e || o->version != e->version || (o->state != M_IDLE && o->state != M_FROZEN) || o->order < e->order,
 		     "a newer environment is idle");
 	}
+	MUST(!e->used || !m->versions[e->version].single_use, "a second invocation for an environment of single use");
 	e->state = M_BUSY;
+	e->used = true;
 	e->invocation = d->invocation;
 	c->state = C_RUNNING;
 	c->env = e->id;
@@ -199,15 +201,22 @@ static void on_start(struct model *m, const struct sched_decision *d)
 	MUST(count < m->config.max_environments, "too many environments");
 	MUST(!m->config.max_starting || starting < m->config.max_starting, "too many starting");
 	refill(m, f);
-	MUST(f->tokens > 1 - 1e-6, "start rate passed");
-	f->tokens -= 1;
+	if (!m->versions[version].single_use) {
+		MUST(f->tokens > 1 - 1e-6, "start rate passed");
+		f->tokens -= 1;
+	}
 	m->envs[m->env_count++] = (struct model_env){.id = d->env, .state = M_STARTING, .version = version};
+}
+
+static bool used_up(const struct model *m, const struct model_env *e)
+{
+	return e->used && m->versions[e->version].single_use;
 }
 
 static void on_freeze(struct model *m, const struct sched_decision *d)
 {
 	struct model_env *e = model_env(m, d->env);
-	MUST(e->state == M_IDLE, "froze an environment that is not idle");
+	MUST(e->state == M_IDLE && !used_up(m, e), "froze an environment that is not idle");
 	MUST(m->now_ns - e->idle_since_ns >= m->config.freeze_after_ns, "frozen too early");
 	e->state = M_FROZEN;
 }
@@ -227,7 +236,7 @@ static void on_stop(struct model *m, const struct sched_decision *d)
 	MUST(e->state == M_IDLE || e->state == M_FROZEN, "stopped an environment that is not idle");
 	MUST(d->frozen == (e->state == M_FROZEN), "wrong about frozen");
 	bool aged = m->now_ns - e->idle_since_ns >= m->config.keep_alive_ns, wanted = others_want_room(m, e->version);
-	MUST(aged || wanted || m->versions[e->version].dropped, "stopped without a reason");
+	MUST(aged || wanted || m->versions[e->version].dropped || used_up(m, e), "stopped without a reason");
 	bool yields = m->event == EV_IDLE && m->event_id == e->id;
 	for (unsigned i = m->first_env; i < m->env_count && !m->versions[e->version].dropped && !yields; i++) {
 		const struct model_env *o = &m->envs[i];
@@ -299,7 +308,8 @@ static void check_waiting(struct model *m, unsigned version)
 	uint64_t used = memory_used(m, &count, &all_starting);
 	struct model_function *f = &m->functions[v->function];
 	refill(m, f);
-	MUST(used + v->memory_mb > m->config.memory_mb || count >= m->config.max_environments || f->tokens < 1 + 1e-6 ||
+	bool held_back = !v->single_use && f->tokens < 1 + 1e-6;
+	MUST(used + v->memory_mb > m->config.memory_mb || count >= m->config.max_environments || held_back ||
 	     (m->config.max_starting && all_starting >= m->config.max_starting), "waits although there is room");
 	/* Nor may idle ones be in the way: then some environment must be stopping. */
 	uint64_t idle_mb = 0, stopping = 0;
@@ -308,7 +318,7 @@ static void check_waiting(struct model *m, unsigned version)
 		idle_mb += e->state == M_IDLE || e->state == M_FROZEN ? m->versions[e->version].memory_mb : 0;
 		stopping += e->state == M_STOPPING;
 	}
-	MUST(stopping || used - idle_mb + v->memory_mb > m->config.memory_mb || !idle_mb || f->tokens < 1 + 1e-6 ||
+	MUST(stopping || used - idle_mb + v->memory_mb > m->config.memory_mb || !idle_mb || held_back ||
 	     (m->config.max_starting && all_starting >= m->config.max_starting), "waits although idle ones could go");
 }
 
@@ -320,6 +330,7 @@ static void check_due(struct model *m, const struct sched *s)
 		if (e->state != M_IDLE && e->state != M_FROZEN)
 			continue;
 		MUST(!m->versions[e->version].dropped, "an environment of a dropped version is idle");
+		MUST(!used_up(m, e), "an environment of single use is idle after its invocation");
 		uint64_t age_ns = m->now_ns - e->idle_since_ns;
 		MUST(m->event != EV_TICK || age_ns < m->config.keep_alive_ns, "kept too long");
 		MUST(m->event != EV_TICK || e->state == M_FROZEN || age_ns < m->config.freeze_after_ns, "not frozen in time");

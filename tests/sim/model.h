@@ -21,6 +21,7 @@ struct model_env {
 	uint64_t id, invocation, idle_since_ns, order; /* order: of becoming idle */
 	enum model_env_state state;
 	unsigned version;
+	bool used; /* has had an invocation */
 };
 
 struct model_call {
@@ -31,7 +32,7 @@ struct model_call {
 
 struct model_version {
 	unsigned function, memory_mb, failures;
-	bool dropped;
+	bool dropped, single_use;
 };
 
 struct model_function {
@@ -40,7 +41,7 @@ struct model_function {
 	uint64_t tokens_ns;
 };
 
-enum model_event { EV_INVOKE, EV_CANCEL, EV_READY, EV_ANSWERED, EV_IDLE, EV_STOPPING, EV_DEAD, EV_FAILED, EV_RETRY, EV_DROP, EV_DROP_REJECT,
+enum model_event { EV_INVOKE, EV_CANCEL, EV_READY, EV_ANSWERED, EV_IDLE, EV_STOPPING, EV_DEAD, EV_FAILED, EV_RETRY, EV_OTHERWISE, EV_DROP, EV_DROP_REJECT,
                    EV_RESERVED, EV_UNRESERVED, EV_TICK };
 
 struct model {

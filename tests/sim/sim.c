@@ -43,7 +43,8 @@ static void new_version(struct sim *x, unsigned function)
 	if (m->version_count == SIM_VERSIONS)
 		return;
 	x->current[function] = m->version_count;
-	m->versions[m->version_count++] = (struct model_version){.function = function, .memory_mb = sizes[draw(x, 6)]};
+	m->versions[m->version_count++] = (struct model_version){.function = function, .memory_mb = sizes[draw(x, 6)],
+	                                                                .single_use = draw(x, 4) == 0};
 }
 
 static void invoke(struct sim *x)
@@ -63,7 +64,7 @@ static void invoke(struct sim *x)
 	}
 	m->calls[id] = (struct model_call){.state = C_WAITING, .version = v, .arrived_ns = m->now_ns};
 	struct sched_version sv = {.version_id = v + 1, .function_id = f + 1, .memory_mb = m->versions[v].memory_mb,
-	                           .reserved = m->functions[f].reserved};
+	                           .reserved = m->functions[f].reserved, .single_use = m->versions[v].single_use};
 	model_event(m, EV_INVOKE, id);
 	model_trace(m, "    version %u function %u", v + 1, f + 1);
 	sched_invoke(x->s, m->now_ns, id, &sv);
@@ -98,15 +99,15 @@ static void env_event(struct sim *x, struct model_env *e, enum model_event event
 	else if (event == EV_DEAD)
 		sched_env_dead(x->s, m->now_ns, id);
 	else
-		sched_env_failed(x->s, m->now_ns, id, event == EV_RETRY);
+		sched_env_failed(x->s, m->now_ns, id, event == EV_FAILED ? START_FINAL : event == EV_RETRY ? START_RETRY : START_OTHERWISE);
 	settle(x);
 }
 
 static void go_on(struct sim *x, struct model_env *e)
 {
 	if (e->state == M_STARTING && draw(x, 100) < x->fault_percent) {
-		static const enum model_event faults[] = {EV_FAILED, EV_RETRY, EV_DEAD};
-		env_event(x, e, faults[draw(x, 3)]);
+		static const enum model_event faults[] = {EV_FAILED, EV_RETRY, EV_DEAD, EV_OTHERWISE};
+		env_event(x, e, faults[draw(x, 4)]);
 	} else if (e->state == M_BUSY && draw(x, 100) < x->fault_percent / 2) {
 		env_event(x, e, EV_STOPPING);
 	} else if (e->state == M_BUSY && draw(x, 4) == 0) {

@@ -1,5 +1,6 @@
 /* The scheduler's rules one by one; tests/sim tries their combinations. */
 #include "control/sched/sched.h"
+#include "core/base/check.h"
 #include "tests/unit/test.h"
 
 #define MS 1000000ull
@@ -222,7 +223,7 @@ TEST(failed_starts_end)
 	sched_invoke(s, 0, 1, &f1);
 	const char *text = told(s, &e);
 	for (; strcmp(text, "start v1") == 0 && starts < 100; starts++) {
-		sched_env_failed(s, starts, e, true);
+		sched_env_failed(s, starts, e, START_RETRY);
 		text = told(s, &e);
 	}
 	CHECK_INT(starts, SCHED_START_RETRIES + 1);
@@ -230,8 +231,76 @@ TEST(failed_starts_end)
 	sched_invoke(s, 200, 2, &f1);
 	sched_invoke(s, 200, 3, &f1);
 	told(s, &e);
-	sched_env_failed(s, 201, e, false);
+	sched_env_failed(s, 201, e, START_FINAL);
 	CHECK_STR(told(s, NULL), "reject 2 why 4");
+	sched_free(s);
+}
+
+TEST(a_failed_restore_costs_nobody_anything)
+{
+	struct sched *s = sched_new(&usual);
+	uint64_t e[3 * SCHED_START_RETRIES], last = 0;
+	for (unsigned i = 0; i < ARRAY_LEN(e); i++) {
+		sched_invoke(s, 0, i, &f1);
+		CHECK_STR(told(s, &e[i]), "start v1");
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(e); i++) {
+		sched_env_failed(s, 1, e[i], START_OTHERWISE);
+		CHECK_STR(told(s, &last), "start v1");
+	}
+	for (unsigned i = 0; i < SCHED_START_RETRIES; i++) {
+		sched_env_failed(s, 2, last, START_RETRY);
+		CHECK_STR(told(s, &last), "start v1");
+	}
+	sched_env_failed(s, 2, last, START_RETRY);
+	CHECK_STR(told(s, NULL), "reject 0 why 4");
+	sched_free(s);
+}
+
+TEST(an_environment_of_single_use_serves_once)
+{
+	static const struct sched_version once = {.version_id = 3, .function_id = 3, .memory_mb = 128, .reserved = 1, .single_use = true};
+	struct sched *s = sched_new(&usual);
+	uint64_t e1 = 0, e2 = 0, got = 0;
+	sched_invoke(s, 0, 1, &once);
+	CHECK_STR(told(s, &e1), "start v3");
+	sched_cancel(s, 0, 1);
+	sched_env_ready(s, 0, e1); /* fresh: it may wait, be frozen, and serve */
+	sched_tick(s, 60 * MS);
+	CHECK_STR(told(s, NULL), "freeze");
+	sched_invoke(s, 60 * MS, 2, &once);
+	CHECK_STR(told(s, &got), "assign 2 frozen");
+	CHECK(got == e1);
+	sched_env_answered(s, 61 * MS, e1);
+	sched_invoke(s, 61 * MS, 3, &once); /* a concurrency of one: the answered one counts no more, nor does it serve again */
+	CHECK_STR(told(s, &e2), "start v3");
+	CHECK(e2 != e1);
+	sched_env_idle(s, 62 * MS, e1);
+	CHECK_STR(told(s, &got), "stop");
+	CHECK(got == e1);
+	sched_env_ready(s, 63 * MS, e2);
+	CHECK_STR(told(s, &got), "assign 3");
+	CHECK(got == e2);
+	sched_env_dead(s, 64 * MS, e1);
+	sched_env_idle(s, 65 * MS, e2);
+	CHECK_STR(told(s, NULL), "stop");
+	sched_free(s);
+}
+
+TEST(start_rate_does_not_hold_back_single_use)
+{
+	static const struct sched_version once = {.version_id = 3, .function_id = 3, .memory_mb = 128, .reserved = -1, .single_use = true};
+	struct sched_config config = usual;
+	config.account_concurrency = config.max_environments = 5000;
+	config.memory_mb = 5000 * 128;
+	struct sched *s = sched_new(&config);
+	unsigned starts = 0;
+	struct sched_decision d;
+	for (unsigned i = 0; i < 3000; i++)
+		sched_invoke(s, 0, i, &once);
+	while (sched_next(s, &d))
+		starts += d.kind == DECIDE_START;
+	CHECK_INT(starts, 3000);
 	sched_free(s);
 }
 
@@ -312,4 +381,5 @@ TESTS(T(late_binding_gives_the_first_free_environment), T(idle_ones_are_frozen_t
       T(memory_comes_from_the_oldest_idle_of_another_version), T(full_machine_refuses_after_the_wait),
       T(a_version_without_environment_is_not_starved), T(concurrency_as_lambda_counts_it),
       T(an_answered_invocation_counts_no_more), T(failed_starts_end),
-      T(start_rate_is_lambdas), T(dropped_versions_end), T(ten_thousand_environments))
+      T(a_failed_restore_costs_nobody_anything), T(an_environment_of_single_use_serves_once),
+      T(start_rate_does_not_hold_back_single_use), T(start_rate_is_lambdas), T(dropped_versions_end), T(ten_thousand_environments))

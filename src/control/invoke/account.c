@@ -22,7 +22,7 @@ void account_invocation(struct metrics *m, const struct invocation *inv)
 		.throttled = inv->outcome == INVOKE_REFUSED && inv->throttle_reason,
 		.failed = inv->outcome != INVOKE_ANSWERED,
 		.cold = inv->cold,
-		.cold_kind = METRIC_COLD_START,
+		.cold_kind = inv->restored ? METRIC_COLD_RESTORE : METRIC_COLD_START,
 		.submitted_ns = p->submitted_ns,
 		.placed_ns = p->placed_ns,
 		.start_asked_ns = p->start_asked_ns,

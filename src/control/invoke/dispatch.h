@@ -4,6 +4,7 @@
 
 #include "control/invoke/invoke.h"
 #include "control/sched/sched.h"
+#include "control/snapshot/snapshot.h"
 #include "control/worker/worker.h"
 
 struct metrics;
@@ -20,6 +21,8 @@ void invoke_free(struct invoke *in);
 /* on_drained is called (from the loop) when the last running invocation is done. */
 void invoke_drain(struct invoke *in, void (*on_drained)(void *arg), void *arg);
 unsigned invoke_running(const struct invoke *in);
+/* Before the first invocation; it is asked before each start, and lives longer. */
+void invoke_use_snapshots(struct invoke *in, struct snapshots *snapshots);
 struct fleet *invoke_fleet(const struct invoke *in);
 void invoke_counts(const struct invoke *in, struct sched_counts *out);
 

@@ -20,6 +20,7 @@ struct slot {
 	struct list waiters;   /* invocations in the scheduler's queue, oldest first */
 	struct list renewal;   /* in invoke.renewals: dropped, its waiters are to be asked for their new version */
 	unsigned inits_failed; /* in a row; the second one inside an invocation is the answer */
+	unsigned plain_owed;   /* restores that failed: as many starts are plain, whatever else is known of the image */
 	bool dropped;
 	struct worker_failure failure; /* of the latest init */
 };
@@ -28,6 +29,7 @@ struct invoke {
 	struct invoke_deps deps;
 	struct fleet *fleet;
 	struct sched *sched;
+	struct snapshots *snapshots; /* borrowed; NULL: all starts are plain */
 	struct hash slots;
 	struct hash envs; /* sched env id -> struct env */
 	struct worker *dying;     /* inside on_dead: the one whose failed init may be an answer */
@@ -187,15 +189,28 @@ static struct worker *worker_of(struct invoke *in, uint64_t env)
 	return e->worker;
 }
 
+static bool choose_image(struct invoke *in, struct slot *s, uint8_t image[IPC_IMAGE_KEY])
+{
+	if (s->plain_owed) {
+		s->plain_owed--;
+		return false;
+	}
+	return in->snapshots && !s->dropped && snapshots_choose(in->snapshots, s->version, image);
+}
+
 static void start(struct invoke *in, const struct sched_decision *d)
 {
+	uint8_t image[IPC_IMAGE_KEY];
 	struct slot *s = find_slot(in, d->version_id);
 	ASSERT(s);
 	struct env *e = calloc(1, sizeof *e);
 	ASSERT(e);
 	e->id = d->env;
 	ASSERT(hash_put(&in->envs, &e->node, id_key(&e->id)) == 0);
-	e->worker = worker_start(in->fleet, s->version, d->env, s->inits_failed > 0);
+	if (choose_image(in, s, image))
+		e->worker = worker_start_image(in->fleet, s->version, d->env, WORKER_RESTORED, image);
+	else
+		e->worker = worker_start(in->fleet, s->version, d->env, s->inits_failed > 0);
 }
 
 static void assign(struct invoke *in, const struct sched_decision *d)
@@ -252,6 +267,8 @@ static void on_ready(void *arg, struct worker *w)
 	struct slot *s = find_slot(in, w->version->id);
 	if (s)
 		s->inits_failed = 0;
+	if (w->kind == WORKER_RESTORED && in->snapshots)
+		snapshots_restored(in->snapshots, w);
 	sched_env_ready(in->sched, clock_mono_ns(), w->sched_env);
 	carry_out(in);
 }
@@ -266,6 +283,8 @@ static void on_idle(void *arg, struct worker *w)
 static void on_stopping(void *arg, struct worker *w)
 {
 	struct invoke *in = arg;
+	if (!w->sched_env)
+		return;
 	sched_env_stopping(in->sched, clock_mono_ns(), w->sched_env);
 	carry_out(in);
 }
@@ -273,6 +292,8 @@ static void on_stopping(void *arg, struct worker *w)
 static void on_finished(void *arg, struct worker *w, struct invocation *inv)
 {
 	struct invoke *in = arg;
+	if (in->snapshots)
+		snapshots_finished(in->snapshots, w, inv);
 	sched_env_answered(in->sched, inv->phases.answered_ns, w->sched_env);
 	finish(in, inv);
 }
@@ -293,17 +314,34 @@ static void init_failed(struct invoke *in, struct worker *w, struct worker_failu
 		s->inits_failed++;
 		keep_failure(s, failure);
 	}
-	sched_env_failed(in->sched, clock_mono_ns(), w->sched_env, retry);
+	sched_env_failed(in->sched, clock_mono_ns(), w->sched_env, retry ? START_RETRY : START_FINAL);
+}
+
+/* The caller never sees it: a plain start follows. */
+static void restore_failed(struct invoke *in, struct worker *w, struct worker_failure *failure)
+{
+	struct slot *s = find_slot(in, w->version->id);
+	if (s)
+		s->plain_owed++;
+	if (in->snapshots)
+		snapshots_failed(in->snapshots, w, failure);
+	sched_env_failed(in->sched, clock_mono_ns(), w->sched_env, START_OTHERWISE);
 }
 
 static void on_dead(void *arg, struct worker *w, bool failed, struct worker_failure *failure)
 {
 	struct invoke *in = arg;
+	if (!w->sched_env) {
+		snapshots_on_dead(in->snapshots, w, failure);
+		return;
+	}
 	struct env *e = HASH_ENTRY(hash_get(&in->envs, id_key(&w->sched_env)), struct env, node);
 	ASSERT(e);
 	hash_remove(&in->envs, &e->node);
 	free(e);
-	if (failed)
+	if (failed && w->kind == WORKER_RESTORED)
+		restore_failed(in, w, failure);
+	else if (failed)
 		init_failed(in, w, failure);
 	else
 		sched_env_dead(in->sched, clock_mono_ns(), w->sched_env);
@@ -312,8 +350,25 @@ static void on_dead(void *arg, struct worker *w, bool failed, struct worker_fail
 	in->dying = NULL;
 }
 
+/* Of workers that are nobody's: only whoever makes images starts such. */
+static void on_parked(void *arg, struct worker *w)
+{
+	snapshots_on_parked(((struct invoke *)arg)->snapshots, w);
+}
+
+static void on_snapshot(void *arg, struct worker *w, const struct ipc_snapshot_done *done)
+{
+	snapshots_on_snapshot(((struct invoke *)arg)->snapshots, w, done);
+}
+
+static void on_trial(void *arg, struct worker *w, const struct error *why)
+{
+	snapshots_on_trial(((struct invoke *)arg)->snapshots, w, why);
+}
+
 static const struct worker_events worker_events = {
-	.on_ready = on_ready, .on_idle = on_idle, .on_stopping = on_stopping, .on_finished = on_finished, .on_dead = on_dead};
+	.on_ready = on_ready, .on_idle = on_idle, .on_stopping = on_stopping, .on_finished = on_finished,
+	.on_parked = on_parked, .on_snapshot = on_snapshot, .on_trial = on_trial, .on_dead = on_dead};
 
 /* ---- submitting ---- */
 
@@ -340,6 +395,7 @@ static void wait_for_environment(struct invoke *in, struct invocation *inv)
 		.function_id = inv->version->function_id,
 		.memory_mb = inv->version->memory_mb,
 		.reserved = inv->reserved,
+		.single_use = inv->version->single_use,
 	};
 	list_push_back(&need_slot(in, inv->version)->waiters, &inv->link);
 	sched_invoke(in->sched, clock_mono_ns(), (uint64_t)(uintptr_t)inv, &v);
@@ -489,6 +545,11 @@ void invoke_drain(struct invoke *in, void (*on_drained)(void *arg), void *arg)
 unsigned invoke_running(const struct invoke *in)
 {
 	return in->running;
+}
+
+void invoke_use_snapshots(struct invoke *in, struct snapshots *snapshots)
+{
+	in->snapshots = snapshots;
 }
 
 struct fleet *invoke_fleet(const struct invoke *in)

@@ -21,9 +21,12 @@ static unsigned min_unsigned(uint64_t a, unsigned b)
 	return a < b ? (unsigned)a : b;
 }
 
-/* Starts that the function's rate allows now. */
-static unsigned rate_left(const struct sched *s, const struct sched_function *f)
+/* Starts that the function's rate allows now. Where each invocation is a start, its concurrency is the bound. */
+static unsigned rate_left(const struct sched *s, const struct sched_queue *q)
 {
+	const struct sched_function *f = q->function;
+	if (q->single_use)
+		return UINT32_MAX;
 	uint64_t burst_ns = s->start_cost_ns * s->config.start_burst;
 	uint64_t due_ns = max_u64(f->start_due_ns, s->now_ns) - s->now_ns;
 	return due_ns >= burst_ns ? 0 : (unsigned)((burst_ns - due_ns) / s->start_cost_ns);
@@ -63,7 +66,8 @@ static unsigned fits_when_stopped(const struct sched *s, const struct round *r, 
 static void start(struct sched *s, struct sched_queue *q)
 {
 	struct sched_function *f = q->function;
-	f->start_due_ns = max_u64(f->start_due_ns, s->now_ns) + s->start_cost_ns;
+	if (!q->single_use)
+		f->start_due_ns = max_u64(f->start_due_ns, s->now_ns) + s->start_cost_ns;
 	struct sched_env *e = sched_env_new(s, q);
 	sched_decide(s, (struct sched_decision){.kind = DECIDE_START, .env = e->id, .version_id = q->id});
 	sched_queue_cover(s, q);
@@ -74,7 +78,7 @@ static void make_room(struct sched *s, struct round *r, struct sched_queue *q)
 {
 	uint64_t idle_mb = s->memory_mb[ENV_IDLE] + s->memory_mb[ENV_FROZEN] + s->memory_mb[ENV_STOPPING];
 	unsigned idle = s->count[ENV_IDLE] + s->count[ENV_FROZEN] + s->count[ENV_STOPPING];
-	unsigned want = min_unsigned(rate_left(s, q->function), q->uncovered_count);
+	unsigned want = min_unsigned(rate_left(s, q), q->uncovered_count);
 	want = min_unsigned(starting_left(s), want);
 	want = min_unsigned(want, fits(s, r, q->memory_mb, idle_mb, idle));
 	r->claimed_mb += (uint64_t)want * q->memory_mb;
@@ -92,7 +96,7 @@ static void make_room(struct sched *s, struct round *r, struct sched_queue *q)
 /* True when an environment was started. */
 static bool serve(struct sched *s, struct round *r, struct sched_queue *q)
 {
-	if (!rate_left(s, q->function)) {
+	if (!rate_left(s, q)) {
 		hold_back(s, q->function);
 		return false;
 	}
@@ -134,7 +138,7 @@ void sched_place(struct sched *s)
 bool sched_place_should_yield(const struct sched *s, const struct sched_env *e)
 {
 	const struct sched_queue *q = LIST_FIRST(&s->barren, struct sched_queue, link);
-	if (!q || !rate_left(s, q->function) || !starting_left(s))
+	if (!q || !rate_left(s, q) || !starting_left(s))
 		return false;
 	const struct sched_waiter *w = LIST_FIRST(&q->uncovered, struct sched_waiter, link);
 	if (s->now_ns - w->arrived_ns < s->config.wait_ns / 2)

@@ -56,6 +56,7 @@ struct sched_queue *sched_queue_new(struct sched *s, const struct sched_version 
 	ASSERT(q);
 	q->id = v->version_id;
 	q->memory_mb = v->memory_mb;
+	q->single_use = v->single_use;
 	q->function = function_of(s, v);
 	q->function->versions++;
 	list_init(&q->covered);

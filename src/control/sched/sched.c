@@ -222,6 +222,11 @@ void sched_env_idle(struct sched *s, uint64_t now_ns, uint64_t env)
 	begin(s, now_ns);
 	struct sched_env *e = sched_env_get(s, env);
 	ASSERT(e->state == ENV_BUSY);
+	if (e->queue->single_use) {
+		sched_stop_env(s, e);
+		finish(s);
+		return;
+	}
 	sched_env_move(s, e, ENV_IDLE);
 	if (sched_place_should_yield(s, e))
 		sched_stop_env(s, e);
@@ -239,13 +244,13 @@ void sched_env_stopping(struct sched *s, uint64_t now_ns, uint64_t env)
 	finish(s);
 }
 
-static void env_gone(struct sched *s, struct sched_env *e, bool give_back)
+static void env_gone(struct sched *s, struct sched_env *e, enum sched_start_fault fault)
 {
 	struct sched_queue *q = e->queue;
 	bool was_starting = e->state == ENV_STARTING;
 	sched_env_move(s, e, ENV_FREE);
-	if (was_starting) {
-		give_back = give_back || q->failures >= SCHED_START_RETRIES;
+	if (was_starting && fault != START_OTHERWISE) {
+		bool give_back = fault == START_FINAL || q->failures >= SCHED_START_RETRIES;
 		q->failures++;
 		struct sched_waiter *w = sched_waiter_oldest(q);
 		if (give_back && w)
@@ -259,15 +264,15 @@ static void env_gone(struct sched *s, struct sched_env *e, bool give_back)
 void sched_env_dead(struct sched *s, uint64_t now_ns, uint64_t env)
 {
 	begin(s, now_ns);
-	env_gone(s, sched_env_get(s, env), false);
+	env_gone(s, sched_env_get(s, env), START_RETRY);
 }
 
-void sched_env_failed(struct sched *s, uint64_t now_ns, uint64_t env, bool retry)
+void sched_env_failed(struct sched *s, uint64_t now_ns, uint64_t env, enum sched_start_fault fault)
 {
 	begin(s, now_ns);
 	struct sched_env *e = sched_env_get(s, env);
 	ASSERT(e->state == ENV_STARTING);
-	env_gone(s, e, !retry);
+	env_gone(s, e, fault);
 }
 
 static void reject_waiting(struct sched *s, struct sched_queue *q, enum sched_reject why)

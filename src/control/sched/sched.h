@@ -13,8 +13,12 @@
  * next environment that finishes, and whose end makes the room, is stopped for it.
  *
  * Failed starts: sched_env_failed gives one waiting invocation back, so a function that can never start costs one start an
- * invocation and does not loop. Failures with `retry`, and deaths before sched_env_ready, give none back, but only
- * SCHED_START_RETRIES times in a row for one version (a ready environment begins anew); after that they do too.
+ * invocation and does not loop. With START_RETRY, and by deaths before sched_env_ready, none is given back, but only
+ * SCHED_START_RETRIES times in a row for one version (a ready environment begins anew); after that they do too. A restore that
+ * failed (START_OTHERWISE) gives none back and is not counted: the caller starts the next one plainly.
+ *
+ * Single use: an environment of such a version serves one invocation and is then stopped, never idle again. Each invocation
+ * waits for an environment of its own, and the rate of starts does not hold them back.
  *
  * Concurrency is counted as Lambda does: an invocation counts from sched_invoke until its environment is idle, dead or
  * stopping, waiting time included. A reservation is a cap, and a guarantee since the functions without one share what
@@ -55,6 +59,14 @@ struct sched_version {
 	uint64_t version_id, function_id;
 	unsigned memory_mb; /* of one environment; never changes for a version_id */
 	int reserved;       /* the function's reserved concurrency now, -1 for none; the latest one given counts */
+	bool single_use;    /* never changes for a version_id */
+};
+
+/* What a start that failed means for who waits. */
+enum sched_start_fault {
+	START_FINAL,    /* one waiting invocation is given back */
+	START_RETRY,    /* none is: a fault of the machine, or an init that is tried again */
+	START_OTHERWISE /* none is: a restore, which the caller follows by a plain start */
 };
 
 enum sched_reject {
@@ -70,7 +82,7 @@ enum sched_decision_kind {
 	DECIDE_ASSIGN, /* invocation -> environment (idle or just ready) */
 	DECIDE_START,  /* make an environment of version_id, to be called env */
 	DECIDE_FREEZE, /* an idle environment */
-	DECIDE_STOP,   /* an idle environment: keep-alive over, memory wanted, version dropped; sched_env_dead when it is gone */
+	DECIDE_STOP,   /* an idle environment: keep-alive over, memory wanted, version dropped, used up; sched_env_dead when it is gone */
 	DECIDE_REJECT  /* invocation, with why */
 };
 
@@ -101,8 +113,8 @@ void sched_env_idle(struct sched *s, uint64_t now_ns, uint64_t env);   /* wants 
 void sched_env_stopping(struct sched *s, uint64_t now_ns, uint64_t env);
 void sched_env_dead(struct sched *s, uint64_t now_ns, uint64_t env);   /* gone, for whatever reason, in whatever state */
 /* It could not be started, or its init failed, and it is gone: as dead, and the oldest waiting invocation of its version
- * is given back (DECIDE_REJECT, REJECT_START). With `retry` (a fault of the machine) none is, see above. */
-void sched_env_failed(struct sched *s, uint64_t now_ns, uint64_t env, bool retry);
+ * is given back (DECIDE_REJECT, REJECT_START) as far as `fault` says, see above. */
+void sched_env_failed(struct sched *s, uint64_t now_ns, uint64_t env, enum sched_start_fault fault);
 /* No invocation of this version will come again (updated or deleted): idle environments are stopped, busy ones when they
  * are done, waiting invocations still run unless `reject_waiting`. Unknown versions are fine. */
 void sched_drop_version(struct sched *s, uint64_t now_ns, uint64_t version_id, bool reject_waiting);

@@ -29,6 +29,7 @@ struct sched_queue { /* one function version */
 	struct hash_node by_id;
 	struct sched_function *function;
 	unsigned memory_mb;
+	bool single_use;
 	bool dropped, listed_barren;     /* listed_barren: `link` is in sched.barren */
 	unsigned failures;             /* starts that failed in a row */
 	unsigned envs, starting;       /* envs: all states */
