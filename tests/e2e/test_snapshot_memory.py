@@ -1,0 +1,143 @@
+"""What is inside an image is there after a restore, and behaves as memory, files and processes do that were never in one."""
+import time
+import unittest
+
+from programs import text
+from snapshot_case import SnapshotCase
+
+TMP = r'''
+import hashlib, os, stat
+SIZE = 60 << 20
+block = os.urandom(1 << 20)
+os.makedirs("/tmp/a/b", mode=0o750)
+with open("/tmp/a/b/large", "wb") as f:
+    for _ in range(SIZE >> 20):
+        f.write(block)
+os.symlink("b/large", "/tmp/a/link")
+os.mkfifo("/tmp/fifo", 0o600)
+os.chmod("/tmp/a/b/large", 0o640)
+os.utime("/tmp/a/b/large", (1000000000, 1000000000))
+SUM = hashlib.sha256(block * (SIZE >> 20)).hexdigest()
+def digest(path):
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+def handler(e, c):
+    s = os.stat("/tmp/a/b/large")
+    seen = sorted(os.listdir("/tmp"))
+    with open("/tmp/mine", "a") as f:
+        f.write("x")
+    return {"sum": SUM, "found": digest("/tmp/a/link"), "mode": oct(s.st_mode), "time": s.st_mtime, "owner": s.st_uid == os.getuid(),
+            "folder": oct(os.stat("/tmp/a/b").st_mode), "fifo": stat.S_ISFIFO(os.stat("/tmp/fifo").st_mode), "seen": seen}
+'''
+
+CLOCKS = r'''
+import time
+init = [time.time(), time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME)]
+def handler(e, c):
+    t, m = time.time(), time.monotonic()
+    time.sleep(0.05)
+    return {"init": init, "now": [t, m, time.clock_gettime(time.CLOCK_BOOTTIME)], "slept": time.monotonic() - m, "left": c.get_remaining_time_in_millis()}
+'''
+NODE_CLOCKS = r'''
+const init = [Date.now() / 1000, performance.now() / 1000, Number(process.hrtime.bigint()) / 1e9];
+let fired = 0;
+setTimeout(() => { fired++; }, 300).unref();
+exports.handler = async () => {
+  const before = performance.now();
+  await new Promise((done) => setTimeout(done, 50));
+  return { init, now: [Date.now() / 1000, performance.now() / 1000, Number(process.hrtime.bigint()) / 1e9], slept: (performance.now() - before) / 1000,
+           age: Date.now() / 1000 - (performance.timeOrigin + performance.now()) / 1000 };
+};
+'''
+
+
+class Contents(SnapshotCase):
+    def replaced(self, name, event):
+        """The plain environment's answer has made an image; a second call at the same time gets another environment."""
+        answers = self.parallel(2, lambda i: self.call(name, event))
+        restored = [a for a in answers if a.kind == "restored"]
+        self.assertEqual(len(restored), 1, [a.log for a in answers])
+        return restored[0].value
+
+    def test_objects_of_every_kind(self):
+        files = {"app.py": "from objects import handler\n", "objects.py": text("objects.py")}
+        name, first = self.ready(files, tags={"mayfly:isolation": "invocation"}, MemorySize=512, Timeout=20)
+        self.assertEqual(first["wrong"], [])
+        for _ in range(3):
+            answer = self.call(name)
+            self.assertEqual((answer.kind, answer.value["wrong"], answer.value["count"]), ("restored", [], first["count"]), answer.log)
+            self.assertNotEqual(answer.value["started"], first["started"])
+
+    def grows(self, name, calls, **more):
+        self.assertEqual(self.call(name, {"n": 1, "exit": True}).error, "Unhandled")
+        self.assertEqual(self.call(name, {"n": 0, **more}).kind, "restored")
+        caller = self.caller(name)
+        for n in range(calls):
+            self.assertEqual(caller.call({"n": n, "gc": n % 10 == 0, **more}).value, n)
+        self.assertEqual(self.state(name)["restores"], 1)
+
+    def test_python_heap_grows_and_is_given_back(self):
+        name, _ = self.ready({"app.py": text("memory.py")}, event={"n": 0}, MemorySize=1769, Timeout=20)
+        self.grows(name, 60)
+
+    def test_nodejs_heap_grows_and_is_given_back(self):
+        name, _ = self.ready({"app.js": text("memory.js")}, event={"n": 0}, runtime="nodejs20.x", MemorySize=1769, Timeout=20)
+        self.grows(name, 60)
+
+    def test_huge_heap(self):
+        """More than a small page each would be cheap for: 400 MB."""
+        name, _ = self.ready({"app.py": text("memory.py")}, event={"n": 0}, MemorySize=1769, Timeout=30, Environment={"Variables": {"HEAP_MB": "400"}})
+        self.grows(name, 5, mb=200)
+        self.assertGreater(self.state(name)["image"]["resident_bytes"], 400 << 20)
+
+    def test_memory_of_the_image_counts(self):
+        """Shared pages are the function's memory as well: reported, and part of its limit."""
+        name, _ = self.ready({"app.py": text("memory.py")}, tags={"mayfly:isolation": "invocation"}, event={"n": 0}, MemorySize=256, Timeout=20)
+        answer = self.call(name, {"n": 0})
+        self.assertEqual(answer.kind, "restored")
+        used = int(answer.log.partition("Max Memory Used: ")[2].split()[0])
+        self.assertGreaterEqual(used, 64 + 32 + 40)
+        self.assertLessEqual(used, 256)
+        self.assertEqual(self.call(name, {"n": 0, "hog": 80}).value, 80)
+        answer = self.call(name, {"n": 0, "hog": 200})
+        self.assertEqual(answer.error, "Unhandled", "the limit is 256 MB, and 96 were there")
+        self.assertRegex(answer.raw.decode(), "Runtime.(ExitError|OutOfMemory)|MemoryError")
+        self.assertEqual(self.call(name, {"n": 0}).kind, "restored")
+
+    def test_tmp_comes_along(self):
+        name, first = self.ready({"app.py": TMP}, MemorySize=1769, Timeout=30)
+        second = self.replaced(name, {})
+        self.assertEqual((second["found"], first["found"]), (second["sum"], first["sum"]))
+        self.assertNotEqual(second["sum"], first["sum"])
+        same = ("mode", "time", "owner", "folder", "fifo")
+        self.assertEqual({k: second[k] for k in same}, {k: first[k] for k in same})
+        self.assertEqual(second["seen"], ["a", "fifo"])
+
+    def check_clocks(self, answer):
+        now, init = answer["now"], answer["init"]
+        self.assertAlmostEqual(now[0], time.time(), delta=2)
+        gone = now[0] - init[0]
+        for clock in (1, 2):
+            self.assertAlmostEqual(now[clock] - init[clock], gone, delta=0.1)
+        self.assertGreater(gone, 0.5)
+        self.assertGreaterEqual(answer["slept"], 0.049)
+        self.assertLess(answer["slept"], 1)
+
+    def test_clocks(self):
+        name, _ = self.ready({"app.py": CLOCKS}, MemorySize=1769, Timeout=10)
+        time.sleep(0.5)
+        answer = self.replaced(name, {})
+        self.check_clocks(answer)
+        self.assertLessEqual(answer["left"], 10000)
+        self.assertGreater(answer["left"], 8000)
+
+    def test_clocks_of_nodejs(self):
+        name, _ = self.ready({"app.js": NODE_CLOCKS}, runtime="nodejs20.x", MemorySize=1769, Timeout=10)
+        time.sleep(0.5)
+        answer = self.replaced(name, {})
+        self.check_clocks(answer)
+        self.assertLess(abs(answer["age"]), 0.1)
+
+
+if __name__ == "__main__":
+    unittest.main()
