@@ -13,6 +13,7 @@
 #include "control/logs/logs.h"
 #include "control/logs/logs_api.h"
 #include "control/metrics/metrics.h"
+#include "control/snapshot/snapshot.h"
 #include "control/worker/fleet_report.h"
 #include "control/worker/launcher.h"
 #include "control/worker/worker.h"
@@ -45,6 +46,8 @@ struct server {
 	struct metrics *metrics;
 	struct registry *registry;
 	struct invoke *invoke;
+	struct snapshots *snapshots;
+	struct list publishing; /* versions whose image is being taken */
 	struct api *api;
 	bool draining;
 	struct error failure; /* why the loop was stopped, unless it was asked for */
@@ -62,7 +65,53 @@ static void unpack(void *arg, int zip_fd, int folder_fd, const unsigned char sha
 
 static void on_version_dropped(void *arg, uint64_t version_id)
 {
-	invoke_version_dropped(((struct server *)arg)->invoke, version_id);
+	struct server *s = arg;
+	snapshots_drop_version(s->snapshots, version_id);
+	invoke_version_dropped(s->invoke, version_id);
+}
+
+static struct function_version *resolve_version(void *arg, struct str name, struct str version)
+{
+	struct server *s = arg;
+	struct registry_target target;
+	return registry_resolve(s->registry, name, version, &target, NULL) == 0 ? target.version : NULL;
+}
+
+static void note_image(void *arg, const char *line)
+{
+	log_info("%s", line);
+}
+
+/* A version that is being published, and who is told when its image is there. */
+struct published {
+	struct list link;
+	registry_image_cb *cb;
+	void *arg;
+};
+
+static void on_published(void *arg, struct function_version *v, const struct worker_failure *failure, const struct error *why)
+{
+	struct published *p = arg;
+	struct registry_image image = {.outcome = why ? REGISTRY_IMAGE_NONE : REGISTRY_IMAGE_READY, .reason = why ? why->msg : NULL};
+	if (failure) {
+		image.outcome = REGISTRY_IMAGE_INIT_FAILED;
+		image.answer = (struct str){failure->answer.data, failure->answer.len};
+		image.reason = failure->has_fault ? failure->fault.reason : NULL;
+	}
+	list_remove(&p->link);
+	p->cb(p->arg, v, &image);
+	free(p);
+}
+
+static void take_image(void *arg, struct function_version *v, registry_image_cb *cb, void *cb_arg)
+{
+	struct server *s = arg;
+	struct published *p = calloc(1, sizeof *p);
+	ASSERT(p);
+	*p = (struct published){.cb = cb, .arg = cb_arg};
+	list_init(&p->link);
+	list_push_back(&s->publishing, &p->link);
+	snapshots_publish(s->snapshots, v, on_published, p);
 }
 
 static void on_reserved(void *arg, uint64_t function_id, int reserved)
@@ -109,6 +158,12 @@ static void environments_json(void *arg, struct buf *out)
 {
 	struct server *s = arg;
 	fleet_report(invoke_fleet(s->invoke), out);
+}
+
+static void snapshots_json(void *arg, struct buf *out)
+{
+	struct server *s = arg;
+	snapshots_report(s->snapshots, out);
 }
 
 /* ---- drain and end ---- */
@@ -238,6 +293,25 @@ static int make_invoke(struct server *s, struct error *err)
 	return s->invoke ? 0 : -1;
 }
 
+static int make_snapshots(struct server *s, struct error *err)
+{
+	struct snapshots_deps deps = {
+		.loop = s->loop,
+		.fleet = invoke_fleet(s->invoke),
+		.launcher = s->launcher,
+		.kv = s->kv,
+		.settings = s->settings,
+		.resolve = resolve_version,
+		.resolve_arg = s,
+		.note = note_image,
+	};
+	s->snapshots = snapshots_new(&deps, err);
+	if (!s->snapshots)
+		return -1;
+	invoke_use_snapshots(s->invoke, s->snapshots);
+	return 0;
+}
+
 static int make_registry(struct server *s, struct error *err)
 {
 	struct registry_deps deps = {
@@ -249,6 +323,8 @@ static int make_registry(struct server *s, struct error *err)
 		.settings = s->settings,
 		.unpack = unpack,
 		.unpack_arg = s,
+		.take_image = take_image,
+		.take_image_arg = s,
 		.on_version_dropped = on_version_dropped,
 		.on_reserved = on_reserved,
 		.on_unreserved = on_unreserved,
@@ -275,6 +351,8 @@ static int make_api(struct server *s, struct error *err)
 		.metrics_arg = s,
 		.environments_json = environments_json,
 		.environments_arg = s,
+		.snapshots_json = snapshots_json,
+		.snapshots_arg = s,
 	};
 	s->api = api_new(&deps, err);
 	return s->api ? 0 : -1;
@@ -299,6 +377,8 @@ static void on_loaded(void *arg, const struct registry_loaded *loaded, const str
 	}
 	log_info("%zu functions, %zu versions; swept %zu records and %zu packages of interrupted changes; %zu damaged", loaded->functions,
 	         loaded->versions, loaded->swept_keys, loaded->swept_packages, loaded->damaged);
+	snapshots_load(s->snapshots);
+	registry_resume_images(s->registry);
 	open_front(s);
 }
 
@@ -333,7 +413,7 @@ static int make_parts(struct server *s, int message_fd, struct error *err)
 	launcher_set_server_events(s->launcher, on_drain, on_mayflyd_gone, s);
 	http_pool_init(&s->http_pool, s->settings->buffer_mb << 20);
 	make_front(s, &handler);
-	if (open_data(s, err) < 0 || open_logs(s, err) < 0 || make_invoke(s, err) < 0 || make_registry(s, err) < 0 ||
+	if (open_data(s, err) < 0 || open_logs(s, err) < 0 || make_invoke(s, err) < 0 || make_snapshots(s, err) < 0 || make_registry(s, err) < 0 ||
 	    make_api(s, err) < 0)
 		return -1;
 	s->front.arg = s->inside.arg = s->api;
@@ -349,6 +429,7 @@ struct server *server_new(const struct settings *settings, int message_fd, struc
 		return NULL;
 	}
 	s->settings = settings;
+	list_init(&s->publishing);
 	s->listener_fd = s->data_fd = s->code_fd = s->logs_fd = -1;
 	if (make_parts(s, message_fd, err) < 0) {
 		server_free(s);
@@ -386,6 +467,9 @@ void server_free(struct server *s)
 	invoke_free(s->invoke);
 	ev_pool_free(s->pool);
 	kv_close(s->kv);
+	snapshots_free(s->snapshots);
+	LIST_FOREACH(link, &s->publishing)
+		free(CONTAINER_OF(link, struct published, link));
 	registry_free(s->registry);
 	api_free(s->api);
 	blob_close(s->blobs);
