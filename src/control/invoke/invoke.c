@@ -125,6 +125,11 @@ static int copy_blob(struct http_blob *to, const struct http_blob *from, struct 
 	return 0;
 }
 
+static bool hooks_failed(const struct worker_failure *failure)
+{
+	return failure->refusal.code == ERR_SNAP_START || failure->refusal.code == ERR_SNAP_START_TIMEOUT;
+}
+
 /* The environment could not be made, or its init failed: the caller gets what the runtime (or the platform) said. */
 static void refuse_start(struct invoke *in, struct slot *s, struct invocation *inv)
 {
@@ -132,6 +137,11 @@ static void refuse_start(struct invoke *in, struct slot *s, struct invocation *i
 	inv->cold = true;
 	inv->outcome = INVOKE_FUNCTION_ERROR;
 	inv->failure = FAILURE_INIT;
+	if (hooks_failed(failure)) {
+		inv->outcome = INVOKE_REFUSED;
+		inv->refusal = failure->refusal;
+		return;
+	}
 	if (failure->answer.data && copy_blob(&inv->answer, &failure->answer, in->deps.fleet.pool) == 0)
 		return;
 	if (failure->has_fault) {
@@ -267,7 +277,7 @@ static void on_ready(void *arg, struct worker *w)
 	struct slot *s = find_slot(in, w->version->id);
 	if (s)
 		s->inits_failed = 0;
-	if (w->kind == WORKER_RESTORED && in->snapshots)
+	if (w->kind == WORKER_RESTORED)
 		snapshots_restored(in->snapshots, w);
 	sched_env_ready(in->sched, clock_mono_ns(), w->sched_env);
 	carry_out(in);
@@ -317,15 +327,18 @@ static void init_failed(struct invoke *in, struct worker *w, struct worker_failu
 	sched_env_failed(in->sched, clock_mono_ns(), w->sched_env, retry ? START_RETRY : START_FINAL);
 }
 
-/* The caller never sees it: a plain start follows. */
+/* The caller never sees it: a plain start follows. But a SnapStart version's own hooks are the function's, and the answer. */
 static void restore_failed(struct invoke *in, struct worker *w, struct worker_failure *failure)
 {
 	struct slot *s = find_slot(in, w->version->id);
-	if (s)
+	bool answer = hooks_failed(failure);
+	if (s && answer)
+		keep_failure(s, failure);
+	else if (s)
 		s->plain_owed++;
-	if (in->snapshots)
+	if (!answer && failure->refusal.code != ERR_THROTTLED) /* that was no room, not the image */
 		snapshots_failed(in->snapshots, w, failure);
-	sched_env_failed(in->sched, clock_mono_ns(), w->sched_env, START_OTHERWISE);
+	sched_env_failed(in->sched, clock_mono_ns(), w->sched_env, answer ? START_FINAL : START_OTHERWISE);
 }
 
 static void on_dead(void *arg, struct worker *w, bool failed, struct worker_failure *failure)

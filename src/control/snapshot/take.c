@@ -279,9 +279,18 @@ void snapshot_step(struct ev_timer *timer)
 
 static enum setback setback_of(uint32_t code, enum setback usual)
 {
-	if (code == ERR_UNSUPPORTED || code == ERR_TOO_LARGE)
-		return SETBACK_UNSUPPORTED;
-	return code == ERR_BUSY ? SETBACK_BUSY : usual;
+	static const struct {
+		enum error_code code;
+		enum setback what;
+	} rows[] = {
+		{ERR_UNSUPPORTED, SETBACK_UNSUPPORTED}, {ERR_TOO_LARGE, SETBACK_UNSUPPORTED}, {ERR_BUSY, SETBACK_BUSY},
+		{ERR_THROTTLED, SETBACK_MACHINE},       {ERR_NO_MEMORY, SETBACK_MACHINE},     {ERR_DISK_FULL, SETBACK_MACHINE},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (rows[i].code == code)
+			return rows[i].what;
+	}
+	return usual;
 }
 
 void snapshots_on_snapshot(struct snapshots *s, struct worker *w, const struct ipc_snapshot_done *done)
@@ -352,7 +361,7 @@ void snapshots_on_dead(struct snapshots *s, struct worker *w, struct worker_fail
 	describe(failure, text, sizeof text);
 	bool said = failure->answer.data || failure->has_fault;
 	if (w->kind == WORKER_TRIAL)
-		failed(s, SETBACK_TRIAL, text, NULL);
+		failed(s, setback_of(failure->refusal.code, SETBACK_TRIAL), text, NULL);
 	else if (said)
 		failed(s, SETBACK_INIT, text, failure);
 	else
