@@ -54,7 +54,7 @@ TEST(faults_and_statuses)
 	struct fixture x;
 	fixture_init(&x, 64u << 20);
 	struct log_stream *s = logs_open_stream(x.logs, &x.version, NULL);
-	log_stream_init_report(s, 10009270000, "timeout", NULL);
+	log_stream_init_report(s, 10009270000, false, "timeout", NULL);
 	log_stream_start(s, ID1, "7", false);
 	log_stream_fault(s, ID1, "Sandbox.Timedout", "RequestId: " ID1 " Error: Task timed out after 3.00 seconds");
 	log_stream_end(s, &(struct log_report){.request_id = ID1, .duration_ns = 3000000000, .memory_mb = 128, .has_init = true,

@@ -34,7 +34,7 @@ TEST(an_invocation_counts_everywhere)
 	CHECK(shows(m, "mayfly_duration_seconds_bucket{function=\"thumb\",le=\"+Inf\"} 1\n"));
 	CHECK(shows(m, "mayfly_duration_seconds_sum{function=\"thumb\"} 2.000000000\n"));
 	CHECK(shows(m, "mayfly_phase_seconds_count{phase=\"init\"} 1\n"));
-	CHECK(shows(m, "mayfly_queue_wait_seconds_bucket{le=\"0.0025\"} 0\nmayfly_queue_wait_seconds_bucket{le=\"0.005\"} 1\n"));
+	CHECK(shows(m, "mayfly_queue_wait_seconds_bucket{le=\"0.0025\"} 0\nmayfly_queue_wait_seconds_bucket{le=\"0.0035\"} 1\n"));
 	CHECK(shows(m, "# TYPE mayfly_environments gauge\n"));
 	CHECK(!shows(m, "mayfly_invocations_total{function=\"other\"}"));
 	metrics_free(m);

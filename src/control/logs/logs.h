@@ -68,9 +68,12 @@ void log_stream_output(struct log_stream *s, const void *data, size_t n);
  * In JSON format they are subject to the version's system log level. */
 struct runtime_found;
 void log_stream_init_start(struct log_stream *s, const struct function_version *version, const struct runtime_found *found);
-/* Init failed: status "timeout" or "error", type NULL or "Runtime.ExitError"... Between START and REPORT
- * its phase is "invoke", else "init". */
-void log_stream_init_report(struct log_stream *s, uint64_t duration_ns, const char *status, const char *error_type);
+/* How an init went: status NULL (success), "timeout" or "error", type NULL or "Runtime.ExitError"... `inside`: it ran as a part
+ * of an invocation. */
+void log_stream_init_report(struct log_stream *s, uint64_t duration_ns, bool inside, const char *status, const char *error_type);
+/* RESTORE_START, and RESTORE_REPORT with the same meaning of status and type. */
+void log_stream_restore_start(struct log_stream *s, const struct function_version *version);
+void log_stream_restore_report(struct log_stream *s, uint64_t duration_ns, const char *status, const char *error_type);
 /* START: from here on lines carry the request id, and the tail is collected if wanted. */
 void log_stream_start(struct log_stream *s, const char *request_id, const char *version, bool tail);
 /* What the platform says about a failed invocation: "<message>\n<type>". A timeout says nothing but in its REPORT. */
@@ -83,6 +86,8 @@ struct log_report {
 	uint64_t max_memory_bytes;
 	bool has_init;           /* a cold start whose init ran before: billed too, as AWS does since August 2025 */
 	uint64_t init_ns;
+	bool has_restore;        /* a cold start from an image, instead of has_init */
+	uint64_t restore_ns, billed_restore_ns; /* all of it; what the function's own process took, its hooks: billed too */
 	const char *status;      /* NULL: success; "timeout", "error", "failure" */
 	const char *error_type;  /* with a status; NULL: none */
 	const char *trace_id, *segment_id; /* X-Ray, when sampled; NULL otherwise */

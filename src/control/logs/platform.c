@@ -41,6 +41,8 @@ static uint64_t ceil_ms(uint64_t ns)
 
 uint64_t log_report_billed_ms(const struct log_report *r)
 {
+	if (r->has_restore)
+		return ceil_ms(r->duration_ns) + ceil_ms(r->billed_restore_ns);
 	return ceil_ms(r->duration_ns + (r->has_init ? r->init_ns : 0));
 }
 
@@ -117,38 +119,86 @@ static void warn_nearest(struct log_stream *s, const struct function_version *ve
 	log_stream_event(s, (struct str){text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1});
 }
 
-void log_stream_init_start(struct log_stream *s, const struct function_version *version, const struct runtime_found *found)
+static const char *initialization_type(const struct function_version *v)
+{
+	return v->snap_start ? "snap-start" : "on-demand";
+}
+
+/* INIT_START and RESTORE_START. */
+static void write_start(struct log_stream *s, const struct function_version *version, bool restore)
 {
 	char name[64], hash[SHA256_HEX_SIZE], arn[256], text[512];
 	runtime_version(name, sizeof name, version->runtime->id);
 	sha256_hex(hash, name, strlen(name));
 	snprintf(arn, sizeof arn, "arn:aws:lambda:%s::runtime:%s", s->group->logs->region, hash);
-	if (is_json(s)) {
-		struct line line;
-		json_begin(&line, s, "platform.initStart");
-		json_write_key_z(&line.w, "initializationType", "on-demand");
-		json_write_key_z(&line.w, "phase", "init");
-		json_write_key_z(&line.w, "runtimeVersion", name);
-		json_write_key_z(&line.w, "runtimeVersionArn", arn);
-		json_write_key_z(&line.w, "functionName", version->name);
-		json_write_key_z(&line.w, "functionVersion", version->version);
-		json_end(&line, s, LEVEL_INFO);
-	} else {
-		int n = snprintf(text, sizeof text, "INIT_START Runtime Version: %s\tRuntime Version ARN: %s\n", name, arn);
+	if (!is_json(s)) {
+		int n = snprintf(text, sizeof text, "%s Runtime Version: %s\tRuntime Version ARN: %s\n",
+		                 restore ? "RESTORE_START" : "INIT_START", name, arn);
 		log_stream_event(s, (struct str){text, (size_t)n});
+		return;
 	}
+	struct line line;
+	json_begin(&line, s, restore ? "platform.restoreStart" : "platform.initStart");
+	if (!restore) {
+		json_write_key_z(&line.w, "initializationType", initialization_type(version));
+		json_write_key_z(&line.w, "phase", "init");
+	}
+	json_write_key_z(&line.w, "runtimeVersion", name);
+	json_write_key_z(&line.w, "runtimeVersionArn", arn);
+	json_write_key_z(&line.w, "functionName", version->name);
+	json_write_key_z(&line.w, "functionVersion", version->version);
+	json_end(&line, s, LEVEL_INFO);
+}
+
+void log_stream_init_start(struct log_stream *s, const struct function_version *version, const struct runtime_found *found)
+{
+	write_start(s, version, false);
 	warn_nearest(s, version, found);
 }
 
-void log_stream_init_report(struct log_stream *s, uint64_t duration_ns, const char *status, const char *error_type)
+void log_stream_restore_start(struct log_stream *s, const struct function_version *version)
 {
-	const char *phase = s->active ? "invoke" : "init";
+	write_start(s, version, true);
+}
+
+static void json_restore_done(struct log_stream *s, const char *status, const char *error_type)
+{
+	struct line line;
+	json_begin(&line, s, "platform.restoreRuntimeDone");
+	json_status(&line, status, error_type);
+	json_end(&line, s, status ? LEVEL_WARN : LEVEL_DEBUG);
+}
+
+void log_stream_restore_report(struct log_stream *s, uint64_t duration_ns, const char *status, const char *error_type)
+{
+	char text[512];
+	log_stream_end_line(s);
+	if (is_json(s)) {
+		struct line line;
+		json_restore_done(s, status, error_type);
+		json_begin(&line, s, "platform.restoreReport");
+		json_status(&line, status, error_type);
+		json_write_key(&line.w, "metrics");
+		json_write_object(&line.w);
+		json_ms(&line, "durationMs", duration_ns);
+		json_write_close(&line.w);
+		json_end(&line, s, status ? LEVEL_WARN : LEVEL_INFO);
+		return;
+	}
+	int n = snprintf(text, sizeof text, "RESTORE_REPORT Restore Duration: %.2f ms%s%s%s%.200s\n", ms_of(duration_ns),
+	                 status ? "\tStatus: " : "", status ? status : "", error_type ? "\tError Type: " : "", error_type ? error_type : "");
+	log_stream_event(s, (struct str){text, (size_t)n});
+}
+
+void log_stream_init_report(struct log_stream *s, uint64_t duration_ns, bool inside, const char *status, const char *error_type)
+{
+	const char *phase = inside ? "invoke" : "init";
 	char text[512];
 	log_stream_end_line(s);
 	if (is_json(s)) {
 		struct line line;
 		json_begin(&line, s, "platform.initReport");
-		json_write_key_z(&line.w, "initializationType", "on-demand");
+		json_write_key_z(&line.w, "initializationType", initialization_type(s->version));
 		json_write_key_z(&line.w, "phase", phase);
 		json_status(&line, status, error_type);
 		json_write_key(&line.w, "metrics");
@@ -252,6 +302,10 @@ static void json_report(struct log_stream *s, const struct log_report *r)
 	json_write_key_int(&line.w, "maxMemoryUsedMB", (int64_t)max_memory_mb(r));
 	if (r->has_init)
 		json_ms(&line, "initDurationMs", r->init_ns);
+	if (r->has_restore) {
+		json_ms(&line, "restoreDurationMs", r->restore_ns);
+		json_write_key_int(&line.w, "billedRestoreDurationMs", (int64_t)ceil_ms(r->billed_restore_ns));
+	}
 	json_write_close(&line.w);
 	if (r->trace_id) {
 		json_write_key(&line.w, "tracing");
@@ -280,6 +334,9 @@ static void text_report(struct log_stream *s, const struct log_report *r)
 	           r->memory_mb, max_memory_mb(r));
 	if (r->has_init)
 		buf_printf(&b, "Init Duration: " MS_FMT " ms\t", MS_ARG(r->init_ns));
+	if (r->has_restore)
+		buf_printf(&b, "Restore Duration: " MS_FMT " ms\tBilled Restore Duration: %" PRIu64 " ms\t", MS_ARG(r->restore_ns),
+		           ceil_ms(r->billed_restore_ns));
 	if (r->status)
 		buf_printf(&b, "Status: %.32s", r->status);
 	if (r->status && r->error_type)

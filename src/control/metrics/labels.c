@@ -9,13 +9,13 @@ static const char *const errors[METRIC_ERROR_KINDS] = {
 	[METRIC_ERROR_FUNCTION] = "function", [METRIC_ERROR_TIMEOUT] = "timeout", [METRIC_ERROR_EXIT] = "exit",
 	[METRIC_ERROR_INIT] = "init", [METRIC_ERROR_PLATFORM] = "platform"};
 static const char *const colds[METRIC_COLDS] = {
-	[METRIC_COLD_START] = "start", [METRIC_COLD_RESTORE] = "restore", [METRIC_COLD_ZYGOTE] = "zygote"};
+	[METRIC_COLD_START] = "start", [METRIC_COLD_RESTORE] = "restore"};
 static const char *const states[METRIC_STATES] = {
 	[METRIC_STARTING] = "starting", [METRIC_INITIALIZING] = "initializing", [METRIC_IDLE] = "idle",
 	[METRIC_FROZEN] = "frozen", [METRIC_BUSY] = "busy", [METRIC_STOPPING] = "stopping"};
 static const char *const phases[PHASES] = {
-	[PHASE_QUEUED] = "queued", [PHASE_SANDBOX] = "sandbox", [PHASE_INIT] = "init", [PHASE_FUNCTION] = "function",
-	[PHASE_RESPONSE] = "response"};
+	[PHASE_QUEUED] = "queued", [PHASE_SANDBOX] = "sandbox", [PHASE_INIT] = "init", [PHASE_RESTORE] = "restore",
+	[PHASE_FUNCTION] = "function", [PHASE_RESPONSE] = "response", [PHASE_TOTAL] = "total"};
 
 static const struct metric_label_row rows[LABELS] = {
 	[LABEL_NONE] = {NULL, 1, NULL},

@@ -29,12 +29,13 @@ static const char *const kind_names[] = {"counter", "gauge", "histogram"};
 #define MS (1000 * US)
 #define SEC (1000 * MS)
 
-/* Upper bounds. An invocation takes from 100 us to 15 minutes. */
+/* Upper bounds. An invocation takes from 100 us to 15 minutes; close together where cold starts are. */
 static const struct {
 	uint64_t ns;
 	const char *text;
-} bounds[] = {{100 * US, "0.0001"}, {250 * US, "0.00025"}, {500 * US, "0.0005"}, {1 * MS, "0.001"}, {2500 * US, "0.0025"},
-              {5 * MS, "0.005"}, {10 * MS, "0.01"}, {25 * MS, "0.025"}, {50 * MS, "0.05"}, {100 * MS, "0.1"},
+} bounds[] = {{100 * US, "0.0001"}, {250 * US, "0.00025"}, {500 * US, "0.0005"}, {750 * US, "0.00075"}, {1 * MS, "0.001"},
+              {1500 * US, "0.0015"}, {2 * MS, "0.002"}, {2500 * US, "0.0025"}, {3500 * US, "0.0035"}, {5 * MS, "0.005"},
+              {7500 * US, "0.0075"}, {10 * MS, "0.01"}, {15 * MS, "0.015"}, {25 * MS, "0.025"}, {50 * MS, "0.05"}, {100 * MS, "0.1"},
               {250 * MS, "0.25"}, {500 * MS, "0.5"}, {1 * SEC, "1"}, {2500 * MS, "2.5"}, {5 * SEC, "5"}, {10 * SEC, "10"},
               {30 * SEC, "30"}, {60 * SEC, "60"}, {300 * SEC, "300"}, {900 * SEC, "900"}};
 
@@ -187,10 +188,29 @@ void metrics_observe(struct metrics *m, enum metric metric, unsigned label1, uns
 	h->sum_ns += ns;
 }
 
-static void observe_phase(struct metrics *m, enum metric_phase phase, uint64_t from_ns, uint64_t to_ns)
+static void observe_phases(struct metrics *m, const struct metrics_invocation *inv)
 {
-	if (from_ns && to_ns >= from_ns)
-		metrics_observe(m, METRIC_PHASE, phase, 0, to_ns - from_ns);
+	bool restored = inv->cold && inv->cold_kind == METRIC_COLD_RESTORE;
+	const struct {
+		enum metric_phase phase;
+		bool counts;
+		uint64_t from_ns, to_ns;
+	} spans[] = {
+		{PHASE_QUEUED, true, inv->submitted_ns, inv->placed_ns},
+		{PHASE_SANDBOX, inv->cold, inv->start_asked_ns, inv->sandbox_done_ns},
+		{restored ? PHASE_RESTORE : PHASE_INIT, inv->cold, inv->sandbox_done_ns, inv->init_done_ns},
+		{PHASE_FUNCTION, true, inv->sent_ns, inv->answered_ns},
+		{PHASE_RESPONSE, true, inv->answered_ns, inv->done_ns},
+		{PHASE_TOTAL, true, inv->submitted_ns, inv->done_ns},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(spans); i++) {
+		if (!spans[i].counts || !spans[i].from_ns || spans[i].to_ns < spans[i].from_ns)
+			continue;
+		uint64_t ns = spans[i].to_ns - spans[i].from_ns;
+		metrics_observe(m, METRIC_PHASE, spans[i].phase, 0, ns);
+		if (inv->cold)
+			metrics_observe(m, METRIC_COLD_PHASE, inv->cold_kind, spans[i].phase, ns);
+	}
 }
 
 void metrics_count_invocation(struct metrics *m, const struct metrics_invocation *inv)
@@ -202,16 +222,11 @@ void metrics_count_invocation(struct metrics *m, const struct metrics_invocation
 	metrics_add(m, METRIC_INVOCATIONS, inv->function, 0, 1);
 	if (inv->failed)
 		metrics_add(m, METRIC_ERRORS, inv->function, inv->error, 1);
-	if (inv->cold) {
+	if (inv->cold)
 		metrics_add(m, METRIC_COLD_STARTS, inv->function, inv->cold_kind, 1);
-		observe_phase(m, PHASE_SANDBOX, inv->start_asked_ns, inv->sandbox_done_ns);
-		observe_phase(m, PHASE_INIT, inv->sandbox_done_ns, inv->init_done_ns);
-	}
 	if (inv->placed_ns >= inv->submitted_ns && inv->submitted_ns)
 		metrics_observe(m, METRIC_QUEUE_WAIT, 0, 0, inv->placed_ns - inv->submitted_ns);
-	observe_phase(m, PHASE_QUEUED, inv->submitted_ns, inv->placed_ns);
-	observe_phase(m, PHASE_FUNCTION, inv->sent_ns, inv->answered_ns);
-	observe_phase(m, PHASE_RESPONSE, inv->answered_ns, inv->done_ns);
+	observe_phases(m, inv);
 	if (inv->sent_ns && inv->answered_ns >= inv->sent_ns)
 		metrics_observe(m, METRIC_DURATION, inv->function, 0, inv->answered_ns - inv->sent_ns);
 }
@@ -273,12 +288,13 @@ static bool is_empty(const struct histogram *h)
 	return true;
 }
 
-/* Series of a function that never counted anything are left out: most functions never fail in most ways. */
+/* Series of a function that never counted anything are left out: most functions never fail in most ways. So are pairs of
+ * labels that cannot come together. */
 static void put_series(const struct metrics *m, struct buf *out, unsigned metric, unsigned i, unsigned j)
 {
 	const struct metric_row *row = &rows[metric];
 	size_t at = index_of(m, metric, i, j);
-	bool sparse = row->label1 == LABEL_FUNCTION;
+	bool sparse = row->label1 == LABEL_FUNCTION || row->label2 == LABEL_PHASE;
 	if (row->kind == HISTOGRAM) {
 		if (!sparse || !is_empty(&m->histograms[metric][at]))
 			put_histogram(m, out, row, &m->histograms[metric][at], i, j);

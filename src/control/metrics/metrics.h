@@ -27,9 +27,10 @@ enum metric {
 enum metric_throttle { THROTTLE_ACCOUNT, THROTTLE_RESERVED, THROTTLE_FULL, THROTTLE_BUFFER, THROTTLES };
 enum metric_error { METRIC_ERROR_FUNCTION, METRIC_ERROR_TIMEOUT, METRIC_ERROR_EXIT, METRIC_ERROR_INIT, METRIC_ERROR_PLATFORM,
                     METRIC_ERROR_KINDS };
-enum metric_cold { METRIC_COLD_START, METRIC_COLD_RESTORE, METRIC_COLD_ZYGOTE, METRIC_COLDS };
+enum metric_cold { METRIC_COLD_START, METRIC_COLD_RESTORE, METRIC_COLDS };
 enum metric_state { METRIC_STARTING, METRIC_INITIALIZING, METRIC_IDLE, METRIC_FROZEN, METRIC_BUSY, METRIC_STOPPING, METRIC_STATES };
-enum metric_phase { PHASE_QUEUED, PHASE_SANDBOX, PHASE_INIT, PHASE_FUNCTION, PHASE_RESPONSE, PHASES };
+/* INIT of a plain start, RESTORE (after-restore hooks included) of a restored one; TOTAL: from submission to the end. */
+enum metric_phase { PHASE_QUEUED, PHASE_SANDBOX, PHASE_INIT, PHASE_RESTORE, PHASE_FUNCTION, PHASE_RESPONSE, PHASE_TOTAL, PHASES };
 
 struct metrics *metrics_new(void); /* NULL when out of memory */
 void metrics_free(struct metrics *m);
@@ -50,7 +51,7 @@ struct metrics_invocation {
 	enum metric_error error;       /* when failed */
 	enum metric_cold cold_kind;    /* when cold */
 	uint64_t submitted_ns, placed_ns;                       /* queued between them */
-	uint64_t start_asked_ns, sandbox_done_ns, init_done_ns; /* when cold */
+	uint64_t start_asked_ns, sandbox_done_ns, init_done_ns; /* when cold; a restored one's init is its restore */
 	uint64_t sent_ns, answered_ns, done_ns;
 };
 void metrics_count_invocation(struct metrics *m, const struct metrics_invocation *inv);

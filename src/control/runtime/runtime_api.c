@@ -1,4 +1,4 @@
-#include "control/runtime/runtime_api.h"
+#include "control/runtime/runtime_priv.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -12,10 +12,8 @@
 #include "core/json/write.h"
 #include "core/spec/limits.h"
 
-#define PREFIX "/2018-06-01/"
-#define INVOCATION PREFIX "runtime/invocation/"
+#define INVOCATION RUNTIME_PREFIX "runtime/invocation/"
 #define SMALL_PAYLOAD_BYTES 16384u
-#define ERROR_TYPE "Lambda-Runtime-Function-Error-Type"
 
 const struct http_config runtime_api_http_config = {
 	.limits = {.head_max_bytes = 65536, .target_max_bytes = 2048, .headers_max = 64},
@@ -32,6 +30,8 @@ const struct http_config runtime_api_http_config = {
 static const char *const state_names[] = {
 	[RUNTIME_INIT] = "Started",      [RUNTIME_INIT_ERROR] = "InitError",         [RUNTIME_READY] = "Ready",
 	[RUNTIME_RUNNING] = "Running",   [RUNTIME_ANSWERING] = "InvocationResponse", [RUNTIME_ANSWERED] = "ResponseSent",
+	[RUNTIME_RESTORE_READY] = "RestoreReady", [RUNTIME_RESTORING] = "Restoring",
+	[RUNTIME_RESTORE_ERROR] = "RuntimeRestoreErrorState",
 };
 
 static struct runtime_api *api_of(struct http_conn *conn)
@@ -43,34 +43,34 @@ static struct runtime_api *api_of(struct http_conn *conn)
 
 static const struct http_header json_type[] = {{STR("Content-Type"), STR("application/json")}};
 
-static void reply_json(struct http_conn *conn, int status, struct str body)
+void runtime_reply_json(struct http_conn *conn, int status, struct str body)
 {
 	http_reply(conn, &(struct http_reply){.status = status, .headers = json_type, .header_count = 1, .body = body});
 }
 
-static void reply_fault(struct http_conn *conn, int status, const char *type, const char *message)
+void runtime_reply_fault(struct http_conn *conn, int status, const char *type, const char *message)
 {
 	char body[512];
 	int n = snprintf(body, sizeof body, "{\"errorMessage\":\"%s\",\"errorType\":\"%s\"}", message, type);
-	reply_json(conn, status, (struct str){body, (size_t)n});
+	runtime_reply_json(conn, status, (struct str){body, (size_t)n});
 }
 
-static void reply_accepted(struct http_conn *conn)
+void runtime_reply_accepted(struct http_conn *conn)
 {
-	reply_json(conn, 202, STR("{\"status\":\"OK\"}\n"));
+	runtime_reply_json(conn, 202, STR("{\"status\":\"OK\"}\n"));
 }
 
-static void reply_too_large(struct http_conn *conn)
+void runtime_reply_too_large(struct http_conn *conn)
 {
-	reply_fault(conn, 413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size (6291556 bytes).");
+	runtime_reply_fault(conn, 413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size (6291556 bytes).");
 }
 
-static void refuse_transition(struct runtime_api *api, struct http_conn *conn, const char *to)
+void runtime_refuse(struct runtime_api *api, struct http_conn *conn, const char *to)
 {
 	char message[200];
 	snprintf(message, sizeof message, "State transition from %s to %s failed for runtime. Error: State transition is not allowed",
 	         state_names[api->state], to);
-	reply_fault(conn, 403, "InvalidStateTransition", message);
+	runtime_reply_fault(conn, 403, "InvalidStateTransition", message);
 }
 
 static void send_event(struct http_conn *conn, const struct runtime_event *e)
@@ -114,7 +114,7 @@ static void take_next(struct runtime_api *api, struct http_conn *conn)
 	enum runtime_state before = api->state;
 	api->state = RUNTIME_READY;
 	http_park(conn);
-	if (before == RUNTIME_INIT)
+	if (before == RUNTIME_INIT || before == RUNTIME_RESTORING)
 		api->events->on_ready(api);
 	else if (before == RUNTIME_ANSWERED)
 		api->events->on_idle(api);
@@ -122,9 +122,10 @@ static void take_next(struct runtime_api *api, struct http_conn *conn)
 
 static void on_next(struct runtime_api *api, struct http_conn *conn)
 {
-	bool allowed = api->state == RUNTIME_INIT || api->state == RUNTIME_ANSWERED || api->state == RUNTIME_READY;
+	bool allowed = api->state == RUNTIME_INIT || api->state == RUNTIME_RESTORING || api->state == RUNTIME_ANSWERED ||
+	               api->state == RUNTIME_READY;
 	if (!allowed)
-		refuse_transition(api, conn, "Ready");
+		runtime_refuse(api, conn, "Ready");
 	else
 		take_next(api, conn);
 }
@@ -161,7 +162,7 @@ void runtime_api_deliver(struct runtime_api *api, const struct runtime_event *ev
 /* ---- POST response, error, init/error ---- */
 
 /* (Runtime|Function).Name, as AWS checks it; anything else becomes Function.Unknown or Runtime.Unknown. */
-static struct str error_type(struct str given)
+struct str runtime_error_type(struct str given)
 {
 	bool runtime = str_starts(given, STR("Runtime."));
 	struct str name = runtime || str_starts(given, STR("Function.")) ? str_sub(given, runtime ? 8 : 9, given.n) : STR_NULL;
@@ -176,11 +177,11 @@ static void fault(struct runtime_api *api, struct http_conn *conn, enum runtime_
 	api->answering = NULL;
 	api->state = RUNTIME_ANSWERED;
 	if (kind == RUNTIME_FAULT_TOO_LARGE)
-		reply_too_large(conn);
+		runtime_reply_too_large(conn);
 	else if (kind == RUNTIME_FAULT_NO_ROOM)
-		reply_fault(conn, 500, "ServiceException", "There is no room for the answer now.");
+		runtime_reply_fault(conn, 500, "ServiceException", "There is no room for the answer now.");
 	else if (kind == RUNTIME_FAULT_RESPONSE_MODE)
-		reply_fault(conn, 400, "InvalidFunctionResponseMode", "Invalid function response mode");
+		runtime_reply_fault(conn, 400, "InvalidFunctionResponseMode", "Invalid function response mode");
 	api->events->on_fault(api, kind);
 }
 
@@ -203,15 +204,14 @@ static void route_invocation(struct runtime_api *api, struct http_conn *conn, st
 	struct str id = str_sub(rest, 0, slash), action = str_sub(rest, slash + 1, rest.n);
 	bool error = str_eqz(action, "error");
 	if (slash == rest.n || (!error && !str_eqz(action, "response"))) {
-		reply_fault(conn, 404, "NotFound", "no such operation");
+		runtime_reply_fault(conn, 404, "NotFound", "no such operation");
 		return;
 	}
-	bool known = api->state != RUNTIME_INIT && api->state != RUNTIME_INIT_ERROR && !api->undelivered &&
-	             str_eqz(id, api->request_id);
+	bool known = *api->request_id && !api->undelivered && str_eqz(id, api->request_id);
 	if (!known)
-		reply_fault(conn, 400, "InvalidRequestID", "Invalid request ID");
+		runtime_reply_fault(conn, 400, "InvalidRequestID", "Invalid request ID");
 	else if (api->state != RUNTIME_RUNNING)
-		refuse_transition(api, conn, error ? "InvocationErrorResponse" : "InvocationResponse");
+		runtime_refuse(api, conn, error ? "InvocationErrorResponse" : "InvocationResponse");
 	else
 		on_answer_post(api, conn, req, error);
 }
@@ -219,7 +219,7 @@ static void route_invocation(struct runtime_api *api, struct http_conn *conn, st
 static void on_init_error_post(struct runtime_api *api, struct http_conn *conn)
 {
 	if (api->state != RUNTIME_INIT) {
-		refuse_transition(api, conn, "InitError");
+		runtime_refuse(api, conn, "InitError");
 		return;
 	}
 	api->state = RUNTIME_INIT_ERROR; /* before its body: no other request may go on with the init meanwhile */
@@ -231,17 +231,23 @@ static void on_request(struct http_conn *conn, struct http_request *req)
 {
 	struct runtime_api *api = api_of(conn);
 	struct str path = req->path;
-	bool post = req->method == HTTP_POST;
-	if (req->method == HTTP_GET && str_eq(path, STR(INVOCATION "next")))
+	bool post = req->method == HTTP_POST, get = req->method == HTTP_GET;
+	if (get && str_eq(path, STR(INVOCATION "next")))
 		on_next(api, conn);
+	else if (get && str_eq(path, STR(RUNTIME_PREFIX "runtime/restore/next")))
+		runtime_on_restore_next(api, conn);
+	else if (get && str_eq(path, STR("/2021-04-23/credentials")))
+		runtime_on_credentials(api, conn);
+	else if (post && str_eq(path, STR(RUNTIME_PREFIX "runtime/restore/error")))
+		runtime_on_restore_error(api, conn);
 	else if (post && str_starts(path, STR(INVOCATION)))
 		route_invocation(api, conn, req, str_sub(path, sizeof INVOCATION - 1, path.n));
-	else if (post && str_eq(path, STR(PREFIX "runtime/init/error")))
+	else if (post && str_eq(path, STR(RUNTIME_PREFIX "runtime/init/error")))
 		on_init_error_post(api, conn);
-	else if (req->method == HTTP_GET && str_eq(path, STR(PREFIX "ping")))
-		reply_json(conn, 200, STR("pong"));
+	else if (get && str_eq(path, STR(RUNTIME_PREFIX "ping")))
+		runtime_reply_json(conn, 200, STR("pong"));
 	else
-		reply_fault(conn, 404, "NotFound", "no such operation");
+		runtime_reply_fault(conn, 404, "NotFound", "no such operation");
 }
 
 /* A report that cannot be taken is none: the init goes on, and ends by the runtime's exit or by its time limit. */
@@ -250,14 +256,14 @@ static void finish_init_error(struct runtime_api *api, struct http_conn *conn, s
 {
 	struct http_blob blob = {0};
 	char type[128];
-	struct str given = error_type(http_header(req, STR(ERROR_TYPE)));
+	struct str given = runtime_error_type(http_header(req, STR(RUNTIME_ERROR_TYPE)));
 	snprintf(type, sizeof type, STR_FMT, STR_ARG(given));
 	if (result != HTTP_BODY_OK || http_take_body(conn, &blob) < 0) {
 		api->state = RUNTIME_INIT;
-		reply_too_large(conn);
+		runtime_reply_too_large(conn);
 		return;
 	}
-	reply_accepted(conn);
+	runtime_reply_accepted(conn);
 	api->events->on_init_error(api, &blob, str_from(type));
 	http_blob_release(&blob);
 }
@@ -265,12 +271,12 @@ static void finish_init_error(struct runtime_api *api, struct http_conn *conn, s
 /* An error in mid-stream comes as trailers behind the body: type, and the error object in base64. */
 static void take_trailer_error(struct runtime_api *api, struct http_request *req, struct http_blob *blob, struct str *type)
 {
-	struct str given = http_trailer(req, STR(ERROR_TYPE)), body = http_trailer(req, STR("Lambda-Runtime-Function-Error-Body"));
+	struct str given = http_trailer(req, STR(RUNTIME_ERROR_TYPE)), body = http_trailer(req, STR("Lambda-Runtime-Function-Error-Body"));
 	size_t n;
 	if (!given.p)
 		return;
 	api->error_answer = true;
-	*type = error_type(given);
+	*type = runtime_error_type(given);
 	char *object = malloc(body.n / 4 * 3 + 1);
 	if (!object || base64_decode(object, &n, body) < 0) {
 		free(object);
@@ -290,17 +296,21 @@ static void on_body(struct http_conn *conn, struct http_request *req, enum http_
 		finish_init_error(api, conn, req, result);
 		return;
 	}
+	if (api->state == RUNTIME_RESTORE_ERROR) {
+		runtime_on_restore_error_body(api, conn, req, result);
+		return;
+	}
 	struct http_blob blob = {0};
 	if (result != HTTP_BODY_OK || http_take_body(conn, &blob) < 0) {
 		fault(api, conn, result == HTTP_BODY_TOO_LARGE ? RUNTIME_FAULT_TOO_LARGE : RUNTIME_FAULT_NO_ROOM);
 		return;
 	}
-	struct str type = error_type(http_header(req, STR(ERROR_TYPE)));
+	struct str type = runtime_error_type(http_header(req, STR(RUNTIME_ERROR_TYPE)));
 	take_trailer_error(api, req, &blob, &type);
 	api->state = RUNTIME_ANSWERED;
 	/* Replies leave in the order in which they were given: the caller waits for the answer, nobody for the acknowledgement. */
 	api->events->on_answer(api, &blob, api->error_answer, type);
-	reply_accepted(conn);
+	runtime_reply_accepted(conn);
 	http_blob_release(&blob);
 }
 
@@ -314,6 +324,8 @@ static void on_gone(struct http_conn *conn, enum http_gone why)
 	api->answering = NULL;
 	if (api->state == RUNTIME_INIT_ERROR) {
 		api->state = RUNTIME_INIT;
+	} else if (api->state == RUNTIME_RESTORE_ERROR) {
+		api->state = RUNTIME_RESTORING;
 	} else if (api->state == RUNTIME_ANSWERING) {
 		api->state = RUNTIME_ANSWERED;
 		api->events->on_fault(api, RUNTIME_FAULT_TRUNCATED);

@@ -24,6 +24,18 @@ struct runtime_event {
 	struct http_blob *payload; /* empty: "{}" is sent */
 };
 
+/* Strings are read during the call only. */
+struct runtime_credentials {
+	const char *access_key, *secret, *token;
+	int64_t expires_wall_ms; /* only as told to SDKs: when they ask again */
+};
+
+/* What is answered to restore/next: what a process may have only after its restore. */
+struct runtime_restored {
+	struct runtime_credentials credentials;
+	const char *log_group, *log_stream;
+};
+
 enum runtime_fault {
 	RUNTIME_FAULT_TOO_LARGE,     /* the answer passed the limit */
 	RUNTIME_FAULT_NO_ROOM,       /* the server's memory for payloads is full */
@@ -38,6 +50,12 @@ struct runtime_api_events {
 	void (*on_idle)(struct runtime_api *api);   /* `next` after an answer */
 	void (*on_init_error)(struct runtime_api *api, struct http_blob *blob, struct str error_type);
 	void (*on_fault)(struct runtime_api *api, enum runtime_fault fault); /* of the current invocation */
+	/* The first restore/next, instead of `next`: init is over, and the runtime waits for runtime_api_restore, after which its
+	 * `next` is on_ready, or on_restore_error says why not. */
+	void (*on_restore_parked)(struct runtime_api *api);
+	void (*on_restore_error)(struct runtime_api *api, struct http_blob *blob, struct str error_type);
+	/* GET credentials: fills all of it. */
+	void (*credentials)(struct runtime_api *api, struct runtime_credentials *out);
 };
 
 enum runtime_state {
@@ -46,7 +64,10 @@ enum runtime_state {
 	RUNTIME_READY,      /* waits in `next` (or will come back for it) */
 	RUNTIME_RUNNING,    /* has an invocation */
 	RUNTIME_ANSWERING,  /* its answer is being read */
-	RUNTIME_ANSWERED    /* answered, has not asked for the next */
+	RUNTIME_ANSWERED,   /* answered, has not asked for the next */
+	RUNTIME_RESTORE_READY, /* waits in restore/next */
+	RUNTIME_RESTORING,     /* that was answered; its hooks run */
+	RUNTIME_RESTORE_ERROR  /* says, or has said, why they failed */
 };
 
 /* Holds a request id, a trace id, or the longest ARN (a name and an alias). */
@@ -58,7 +79,7 @@ struct runtime_api {
 	const struct runtime_api_events *events;
 	void *arg; /* the owner's */
 	enum runtime_state state;
-	struct http_conn *next;      /* parked GET next */
+	struct http_conn *next;      /* parked GET next, or restore/next */
 	struct http_conn *answering; /* the POST whose body is being read */
 	bool error_answer;
 	bool undelivered;            /* an event waits for the runtime to come for it */
@@ -75,6 +96,13 @@ extern const struct http_config runtime_api_http_config;
 int runtime_api_init(struct runtime_api *api, struct ev_loop *loop, struct http_pool *pool, int listener,
                      const struct runtime_api_events *events, void *arg, struct error *err);
 void runtime_api_release(struct runtime_api *api);
+/* A connection on which a restored process waits for the answer to restore/next, else to invocation/next: the API is in that
+ * state by the end of the loop's round, and told so as always. Before any request. Takes fd over, on failure too. */
+int runtime_api_adopt(struct runtime_api *api, int fd, bool restore_next, struct error *err);
+/* The runtime's port of the parked connection; 0: none is parked. */
+unsigned runtime_api_next_port(const struct runtime_api *api);
+/* Answers restore/next; inside on_restore_parked, or while runtime_api_next_port is not 0. */
+void runtime_api_restore(struct runtime_api *api, const struct runtime_restored *r);
 /* Only in state RUNTIME_READY. */
 void runtime_api_deliver(struct runtime_api *api, const struct runtime_event *event);
 

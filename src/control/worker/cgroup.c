@@ -28,6 +28,7 @@ uint64_t worker_peak_bytes(struct worker *w, uint64_t now_ns)
 	for (ssize_t i = 0; i < n && text[i] >= '0' && text[i] <= '9'; i++)
 		bytes = bytes * 10 + (uint64_t)(text[i] - '0');
 	w->peak_read_ns = now_ns;
+	bytes += w->image_bytes;
 	w->peak_bytes = bytes > w->peak_bytes ? bytes : w->peak_bytes;
 	return w->peak_bytes;
 }

@@ -17,7 +17,11 @@ static void write_report(struct worker *w, struct invocation *inv, const char *s
 		.status = status,
 		.error_type = log_type,
 	};
-	if (inv->cold && w->init_ns && !w->init_inside) {
+	if (inv->restored) {
+		report.has_restore = true;
+		report.restore_ns = inv->phases.restore_ns;
+		report.billed_restore_ns = w->init_ns - w->sandbox_ns;
+	} else if (inv->cold && w->init_ns && !w->init_inside) {
 		report.has_init = true;
 		report.init_ns = w->init_ns - w->sandbox_ns;
 	}
@@ -69,7 +73,10 @@ void worker_fail_init(struct worker *w, const struct fault_text *t, const char *
 {
 	worker_drain_log(w);
 	uint64_t now = clock_mono_ns();
-	log_stream_init_report(w->log, now - (w->sandbox_ns ? w->sandbox_ns : w->asked_ns), log_status, log_type);
+	if (w->kind == WORKER_RESTORED)
+		log_stream_restore_report(w->log, worker_restore_ns(w, now), log_status, log_type);
+	else if (w->log)
+		log_stream_init_report(w->log, now - (w->sandbox_ns ? w->sandbox_ns : w->asked_ns), w->init_inside, log_status, log_type);
 	if (!w->failure.log_status) {
 		w->failure.log_status = log_status;
 		snprintf(w->failure.log_type, sizeof w->failure.log_type, "%s", log_type ? log_type : "");
@@ -110,11 +117,37 @@ void worker_log_failed_start(struct worker *w, struct invocation *inv)
 static void on_ready(struct runtime_api *api)
 {
 	struct worker *w = api->arg;
+	if (w->kind == WORKER_TEMPLATE) {
+		worker_parked(w, PARK_INVOCATION);
+		return;
+	}
+	if (w->kind == WORKER_TRIAL) {
+		worker_trial_over(w, NULL);
+		return;
+	}
 	ev_timer_stop(&w->timer);
 	w->init_ns = clock_mono_ns();
+	if (w->kind == WORKER_RESTORED) {
+		worker_drain_log_before_answer(w);
+		log_stream_restore_report(w->log, worker_restore_ns(w, w->init_ns), NULL, NULL);
+	}
 	worker_set_state(w, WORKER_IDLE);
-	launcher_initialized(w->fleet->deps.launcher, w->env_id);
 	w->fleet->events->on_ready(w->fleet->arg, w);
+	launcher_initialized(w->fleet->deps.launcher, w->env_id); /* after the first work: nobody waits for this one */
+}
+
+static void on_restore_parked(struct runtime_api *api)
+{
+	struct worker *w = api->arg;
+	if (w->kind == WORKER_TEMPLATE)
+		worker_parked(w, PARK_RESTORE);
+	else
+		worker_answer_restore(w);
+}
+
+static void credentials(struct runtime_api *api, struct runtime_credentials *out)
+{
+	worker_credentials(api->arg, out);
 }
 
 static void on_answer(struct runtime_api *api, struct http_blob *blob, bool error, struct str error_type)
@@ -134,15 +167,28 @@ static void on_idle(struct runtime_api *api)
 	w->fleet->events->on_idle(w->fleet->arg, w);
 }
 
-static void on_init_error(struct runtime_api *api, struct http_blob *blob, struct str error_type)
+static void fail_by_runtime(struct worker *w, struct http_blob *blob, struct str error_type)
 {
-	struct worker *w = api->arg;
 	char type[128];
 	snprintf(type, sizeof type, STR_FMT, STR_ARG(error_type));
 	w->failure.answer = *blob;
 	*blob = (struct http_blob){0};
 	worker_fail_init(w, NULL, "error", *type ? type : "Runtime.Unknown");
 	worker_kill(w, false, 0);
+}
+
+static void on_init_error(struct runtime_api *api, struct http_blob *blob, struct str error_type)
+{
+	fail_by_runtime(api->arg, blob, error_type);
+}
+
+static void on_restore_error(struct runtime_api *api, struct http_blob *blob, struct str error_type)
+{
+	struct worker *w = api->arg;
+	if (w->kind == WORKER_RESTORED && w->version->snap_start)
+		error_set(&w->failure.refusal, ERR_SNAP_START, "The afterRestore() runtime hook encountered an error. For more information, "
+		          "check the Amazon CloudWatch logs.");
+	fail_by_runtime(w, blob, error_type);
 }
 
 static void on_fault(struct runtime_api *api, enum runtime_fault fault)
@@ -167,7 +213,8 @@ static void on_fault(struct runtime_api *api, enum runtime_fault fault)
 }
 
 static const struct runtime_api_events events = {
-	.on_ready = on_ready, .on_answer = on_answer, .on_idle = on_idle, .on_init_error = on_init_error, .on_fault = on_fault};
+	.on_ready = on_ready, .on_answer = on_answer, .on_idle = on_idle, .on_init_error = on_init_error, .on_fault = on_fault,
+	.on_restore_parked = on_restore_parked, .on_restore_error = on_restore_error, .credentials = credentials};
 
 const struct runtime_api_events *worker_api_events(void)
 {

@@ -31,7 +31,9 @@ enum invoke_failure {
 /* Nanoseconds of CLOCK_MONOTONIC; 0 where a phase was not reached (a warm start has no sandbox and init). */
 struct invoke_phases {
 	uint64_t submitted_ns, placed_ns; /* queued between them */
-	uint64_t start_asked_ns, sandbox_done_ns, init_done_ns; /* of the environment, when this invocation was its first */
+	/* Of the environment, when this invocation was its first. A restored one is restored between the last two. */
+	uint64_t start_asked_ns, sandbox_done_ns, init_done_ns;
+	uint64_t restore_ns; /* a duration: of the restore, hooks included; 0: a plain start */
 	uint64_t sent_ns, answered_ns;    /* at the function */
 	uint64_t done_ns;
 };
@@ -64,7 +66,7 @@ struct invocation {
 	char *log_tail; /* malloc'd, the caller frees; base64 is the API's */
 	size_t log_tail_len;
 	struct invoke_phases phases;
-	bool cold;
+	bool cold, restored; /* restored: cold, and its environment came from an image */
 
 	/* Private to control/. */
 	struct worker *worker;

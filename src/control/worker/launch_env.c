@@ -7,6 +7,7 @@
 #include "core/base/buf.h"
 #include "core/base/check.h"
 #include "core/base/cleanup.h"
+#include "core/base/codec.h"
 #include "core/spec/launch.h"
 #include "core/spec/limits.h"
 
@@ -59,8 +60,10 @@ static void put_defaults(struct env_list *l, const struct function_version *v)
 }
 
 /* Reserved names: a function cannot set them. */
-static void put_reserved(struct env_list *l, const struct function_version *v, const char *log_stream, const char *region)
+static void put_reserved(struct env_list *l, const struct launch_env *env)
 {
+	const struct function_version *v = env->version;
+	const char *region = env->settings->region;
 	char text[64];
 	put(l, "_HANDLER", v->handler);
 	put(l, "AWS_REGION", region);
@@ -72,9 +75,11 @@ static void put_reserved(struct env_list *l, const struct function_version *v, c
 	put(l, "AWS_LAMBDA_FUNCTION_NAME", v->name);
 	put(l, "AWS_LAMBDA_FUNCTION_VERSION", v->version);
 	put_number(l, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", v->memory_mb);
-	put(l, "AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
+	/* A plain start of a SnapStart version as well: its code sees no difference but the time. */
+	put(l, "AWS_LAMBDA_INITIALIZATION_TYPE", v->snap_start ? "snap-start" : "on-demand");
 	put(l, "AWS_LAMBDA_LOG_GROUP_NAME", v->log_group);
-	put(l, "AWS_LAMBDA_LOG_STREAM_NAME", log_stream);
+	if (env->log_stream)
+		put(l, "AWS_LAMBDA_LOG_STREAM_NAME", env->log_stream);
 	if (v->log_format == LOG_FORMAT_JSON) {
 		put(l, "AWS_LAMBDA_LOG_FORMAT", "JSON");
 		put(l, "AWS_LAMBDA_LOG_LEVEL", v->app_log_level ? v->app_log_level : "INFO");
@@ -85,14 +90,23 @@ static void put_reserved(struct env_list *l, const struct function_version *v, c
 	put(l, "LAMBDA_RUNTIME_DIR", "/var/runtime");
 }
 
-static void put_credentials(struct env_list *l, const struct identity *identity)
+static void put_credentials(struct env_list *l, const struct launch_env *env)
 {
+	const struct identity *identity = env->identity;
 	char text[64];
-	put(l, "AWS_ACCESS_KEY_ID", identity->access_key);
-	put(l, "AWS_SECRET_ACCESS_KEY", identity->secret);
-	put(l, "AWS_SESSION_TOKEN", identity->session_token);
+	if (identity) {
+		put(l, "AWS_ACCESS_KEY_ID", identity->access_key);
+		put(l, "AWS_SECRET_ACCESS_KEY", identity->secret);
+		put(l, "AWS_SESSION_TOKEN", identity->session_token);
+	}
 	snprintf(text, sizeof text, "http://127.0.0.1:%d", ENDPOINT_PORT);
 	put(l, "AWS_ENDPOINT_URL", text);
+	if (!env->template)
+		return;
+	snprintf(text, sizeof text, "http://127.0.0.1:%d/2021-04-23/credentials", RUNTIME_API_PORT);
+	put(l, "AWS_CONTAINER_CREDENTIALS_FULL_URI", text);
+	if (env->version->runtime->family != RUNTIME_PROVIDED) /* our own bootstraps only: they take it away again */
+		put(l, "_MAYFLY_SNAPSHOT", "1");
 }
 
 static unsigned command(const struct function_version *v, const struct runtime_found *found, const char *argv[8])
@@ -121,32 +135,70 @@ static unsigned command(const struct function_version *v, const struct runtime_f
 	return 1;
 }
 
-int launch_env_seal(const struct function_version *v, const struct identity *identity, const char *log_stream,
-                    const struct settings *settings, struct runtime_found *found, struct error *err)
+/* `out` has its maximum set; the caller wipes it. */
+static int encode(struct buf *out, const struct launch_env *env, struct runtime_found *found, struct error *err)
 {
-	if (runtime_locate(v->runtime, settings, found, err) < 0)
+	const struct function_version *v = env->version;
+	if (runtime_locate(v->runtime, env->settings, found, err) < 0)
 		return -1;
 	struct env_list list = {.n = 0};
 	arena_init(&list.arena, 2 * LAUNCH_MAX_BYTES);
 	put_defaults(&list, v);
 	for (size_t i = 0; i < v->variable_count; i++)
 		put(&list, v->variables[i].name, v->variables[i].value);
-	put_credentials(&list, identity);
-	put_reserved(&list, v, log_stream, settings->region);
+	put_credentials(&list, env);
+	put_reserved(&list, env);
 	list.items[list.n] = NULL;
 
 	const char *argv[8];
 	unsigned candidates = command(v, found, argv);
+	int r = list.arena.overflow ? error_set(err, ERR_TOO_LARGE, "too many environment variables")
+	                            : launch_encode(out, candidates, argv, list.items, err);
+	arena_release(&list.arena);
+	return r;
+}
+
+static void wipe(struct buf *b)
+{
+	if (b->data)
+		explicit_bzero(b->data, b->len);
+	buf_release(b);
+}
+
+int launch_env_seal(const struct launch_env *env, struct runtime_found *found, struct error *err)
+{
 	struct buf out;
 	buf_init(&out, LAUNCH_MAX_BYTES);
-	int fd = -1;
-	if (list.arena.overflow)
-		error_set(err, ERR_TOO_LARGE, "too many environment variables");
-	else if (launch_encode(&out, candidates, argv, list.items, err) == 0)
-		fd = launch_seal(&out, err);
-	if (out.data)
-		explicit_bzero(out.data, out.len);
-	buf_release(&out);
-	arena_release(&list.arena);
+	int fd = encode(&out, env, found, err) == 0 ? launch_seal(&out, err) : -1;
+	wipe(&out);
 	return fd;
+}
+
+int launch_env_seal_empty(struct error *err)
+{
+	static const char *const none[] = {NULL};
+	struct buf out;
+	buf_init(&out, LAUNCH_MAX_BYTES);
+	int fd = launch_encode(&out, 0, none, none, err) == 0 ? launch_seal(&out, err) : -1;
+	buf_release(&out);
+	return fd;
+}
+
+int launch_env_key(const struct function_version *v, const struct settings *settings, uint64_t renewal, unsigned char key[32],
+                   struct error *err)
+{
+	struct launch_env env = {.version = v, .settings = settings, .template = true};
+	struct runtime_found found;
+	struct buf out;
+	buf_init(&out, LAUNCH_MAX_BYTES + 512);
+	int r = encode(&out, &env, &found, err);
+	if (r == 0)
+		r = buf_printf(&out, "memory=%u tmp=%u network=%d layers=%u mode=%d renewal=%llu code=%s", v->memory_mb, v->ephemeral_mb,
+		               v->outbound, 0u, (int)v->snapshot, (unsigned long long)renewal, v->code_hex);
+	if (r < 0 && out.overflow)
+		error_set(err, ERR_TOO_LARGE, "the settings of %s are too long for an image", v->name);
+	if (r == 0)
+		sha256(key, out.data, out.len);
+	wipe(&out);
+	return r;
 }

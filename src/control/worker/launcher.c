@@ -15,6 +15,15 @@ struct unpack_job {
 	struct error err; /* set when the request could not even be sent */
 };
 
+/* An image event that came before anybody listened. */
+struct early_image {
+	struct list link;
+	enum ipc_type type;
+	union ipc_body body;
+};
+
+#define EARLY_IMAGES_MAX 65536u /* more images than that are not told, and so never used */
+
 struct launcher {
 	struct ev_loop *loop;
 	struct ipc ipc;
@@ -27,6 +36,11 @@ struct launcher {
 	struct list jobs, unsent;
 	uint64_t next_job;
 	struct ev_defer defer; /* reports jobs that could not be sent */
+	const struct launcher_image_events *image_events;
+	void *image_arg;
+	struct list early; /* struct early_image, oldest first */
+	unsigned early_count;
+	struct ev_defer tell_early;
 };
 
 static void update_want(struct launcher *l)
@@ -55,6 +69,43 @@ static void on_unpack_done(struct launcher *l, const struct ipc_unpack_done *m)
 	}
 }
 
+static void tell_image(struct launcher *l, enum ipc_type type, const union ipc_body *body)
+{
+	if (type == IPC_IMAGE_FOUND)
+		l->image_events->on_found(l->image_arg, &body->ipc_image_found);
+	else
+		l->image_events->on_gone(l->image_arg, &body->ipc_image_gone);
+}
+
+/* In the order of arrival, whoever listens since when. */
+static void on_image(struct launcher *l, const struct ipc_message *m)
+{
+	if (l->image_events && !l->early_count) {
+		tell_image(l, m->type, &m->body);
+		return;
+	}
+	struct early_image *early = l->early_count < EARLY_IMAGES_MAX ? malloc(sizeof *early) : NULL;
+	if (!early)
+		return;
+	early->type = m->type;
+	early->body = m->body;
+	list_init(&early->link);
+	list_push_back(&l->early, &early->link);
+	l->early_count++;
+}
+
+static void on_tell_early(struct ev_defer *defer)
+{
+	struct launcher *l = CONTAINER_OF(defer, struct launcher, tell_early);
+	while (l->image_events && !list_empty(&l->early)) {
+		struct early_image *early = LIST_FIRST(&l->early, struct early_image, link);
+		list_remove(&early->link);
+		l->early_count--;
+		tell_image(l, early->type, &early->body);
+		free(early);
+	}
+}
+
 static void dispatch(struct launcher *l, struct ipc_message *m)
 {
 	switch (m->type) {
@@ -69,6 +120,13 @@ static void dispatch(struct launcher *l, struct ipc_message *m)
 		break;
 	case IPC_UNPACK_DONE:
 		on_unpack_done(l, &m->body.ipc_unpack_done);
+		break;
+	case IPC_SNAPSHOT_DONE:
+		l->events->on_snapshot_done(l->arg, &m->body.ipc_snapshot_done);
+		break;
+	case IPC_IMAGE_FOUND:
+	case IPC_IMAGE_GONE:
+		on_image(l, m);
 		break;
 	case IPC_DRAIN:
 		if (l->on_drain)
@@ -148,7 +206,9 @@ struct launcher *launcher_new(struct ev_loop *loop, int fd, struct ipc_hello *he
 	ipc_init(&l->ipc, fd, FROM_CONTROL);
 	list_init(&l->jobs);
 	list_init(&l->unsent);
+	list_init(&l->early);
 	ev_defer_init(&l->defer, on_unsent);
+	ev_defer_init(&l->tell_early, on_tell_early);
 	l->io = (struct ev_io){.fd = fd, .cb = on_io};
 	if (io_set_nonblock(fd) < 0 || io_set_cloexec(fd, 1) < 0 || wait_hello(fd, &l->ipc, hello, listener, err) < 0 ||
 	    ev_io_start(loop, &l->io, EV_READ, err) < 0) {
@@ -164,6 +224,9 @@ void launcher_free(struct launcher *l)
 		return;
 	ev_io_stop(&l->io);
 	ev_defer_cancel(&l->defer);
+	ev_defer_cancel(&l->tell_early);
+	LIST_FOREACH(link, &l->early)
+		free(CONTAINER_OF(link, struct early_image, link));
 	ipc_release(&l->ipc);
 	close(l->ipc.fd);
 	LIST_FOREACH(link, &l->jobs)
@@ -210,6 +273,33 @@ void launcher_initialized(struct launcher *l, uint64_t env_id)
 {
 	struct ipc_env_initialized m = {.env_id = env_id};
 	send_message(l, IPC_ENV_INITIALIZED, &m, NULL, 0, NULL);
+}
+
+void launcher_set_image_events(struct launcher *l, const struct launcher_image_events *events, void *arg)
+{
+	l->image_events = events;
+	l->image_arg = arg;
+	if (events && l->early_count)
+		ev_defer_run(l->loop, &l->tell_early);
+}
+
+int launcher_snapshot(struct launcher *l, const struct ipc_snapshot *order, struct error *err)
+{
+	return send_message(l, IPC_SNAPSHOT, order, NULL, 0, err);
+}
+
+void launcher_keep_image(struct launcher *l, const uint8_t key[IPC_IMAGE_KEY])
+{
+	struct ipc_image_keep m;
+	memcpy(m.key, key, sizeof m.key);
+	send_message(l, IPC_IMAGE_KEEP, &m, NULL, 0, NULL);
+}
+
+void launcher_drop_image(struct launcher *l, const uint8_t key[IPC_IMAGE_KEY])
+{
+	struct ipc_image_drop m;
+	memcpy(m.key, key, sizeof m.key);
+	send_message(l, IPC_IMAGE_DROP, &m, NULL, 0, NULL);
 }
 
 void launcher_kill(struct launcher *l, uint64_t env_id, uint32_t grace_ms)

@@ -46,9 +46,9 @@ void launcher_ready(struct launcher *l);
 int launcher_start(struct launcher *l, const struct ipc_env_start *start, const int *fds, unsigned fd_count, struct error *err);
 /* The init phase is over: from now on the environment has its share of the CPU only. */
 void launcher_initialized(struct launcher *l, uint64_t env_id);
-/* What was found before the call is told too. */
+/* What was found before the call is told too, later, in the order in which it came. NULL: nobody listens. */
 void launcher_set_image_events(struct launcher *l, const struct launcher_image_events *events, void *arg);
-void launcher_snapshot(struct launcher *l, const struct ipc_snapshot *order);
+int launcher_snapshot(struct launcher *l, const struct ipc_snapshot *order, struct error *err);
 void launcher_keep_image(struct launcher *l, const uint8_t key[IPC_IMAGE_KEY]);
 void launcher_drop_image(struct launcher *l, const uint8_t key[IPC_IMAGE_KEY]);
 void launcher_kill(struct launcher *l, uint64_t env_id, uint32_t grace_ms);

@@ -16,7 +16,8 @@ static bool read_some(struct worker *w)
 	ssize_t n = read(w->log_io.fd, data, sizeof data);
 	w->log_more = n == (ssize_t)sizeof data;
 	if (n > 0) {
-		log_stream_output(w->log, data, (size_t)n);
+		if (w->log) /* a trial has none */
+			log_stream_output(w->log, data, (size_t)n);
 		return w->log_more;
 	}
 	if (n == 0 || (errno != EAGAIN && errno != EINTR))

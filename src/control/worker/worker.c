@@ -1,11 +1,9 @@
 #include "control/worker/worker.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "control/worker/launch_env.h"
 #include "control/worker/worker_priv.h"
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
@@ -43,6 +41,8 @@ static void release(struct worker *w)
 	worker_close_log(w);
 	close_fd(&w->freeze_fd);
 	close_fd(&w->memory_fd);
+	close_fd(&w->trial.fd);
+	close_fd(&w->trial.peer_fd);
 	http_blob_release(&w->failure.answer);
 	if (w->identity)
 		identities_revoke(w->fleet->deps.identities, w->identity);
@@ -53,26 +53,47 @@ static void release(struct worker *w)
 	free(w);
 }
 
+/* Whoever waits for it is still to be served, by a plain start, unless the function itself refused to go on (then that is its
+ * answer) or the machine is full. */
+static void restore_failed(struct worker *w)
+{
+	struct worker_failure *failure = &w->failure;
+	enum error_code code = failure->refusal.code;
+	if (code == ERR_THROTTLED)
+		return;
+	if (code == ERR_SNAP_START || code == ERR_SNAP_START_TIMEOUT) {
+		http_blob_release(&failure->answer); /* it is in the log; the caller gets the exception */
+		failure->has_fault = false;
+		return;
+	}
+	if (code == ERR_OK)
+		error_set(&failure->refusal, ERR_STALE, "%s", failure->has_fault ? failure->fault.reason : "its after-restore hooks failed");
+	failure->refusal.code = ERR_STALE;
+}
+
 static void die(struct worker *w)
 {
 	struct fleet *f = w->fleet;
 	bool init_failed = w->init_ns == 0 && !w->ordered;
 	ASSERT(!w->invocation);
 	worker_set_state(w, WORKER_DEAD);
+	if (init_failed && w->kind == WORKER_RESTORED)
+		restore_failed(w);
 	f->events->on_dead(f->arg, w, init_failed, &w->failure);
 	release(w);
 }
 
 static void on_timer(struct ev_timer *timer);
 
-static struct worker *new_worker(struct fleet *f, struct function_version *version)
+struct worker *worker_new(struct fleet *f, struct function_version *version, enum worker_kind kind)
 {
 	struct worker *w = calloc(1, sizeof *w);
 	ASSERT(w);
 	w->fleet = f;
+	w->kind = kind;
 	w->env_id = ++f->next_env_id;
 	w->version = function_version_ref(version);
-	w->freeze_fd = w->memory_fd = w->log_io.fd = -1;
+	w->freeze_fd = w->memory_fd = w->log_io.fd = w->trial.fd = w->trial.peer_fd = -1;
 	w->timer.cb = on_timer;
 	w->asked_ns = clock_mono_ns();
 	list_init(&w->by_state);
@@ -82,50 +103,7 @@ static struct worker *new_worker(struct fleet *f, struct function_version *versi
 	return w;
 }
 
-/* ---- start ---- */
-
-static int ask_launcher(struct worker *w, struct runtime_found *found, struct error *err)
-{
-	struct fleet *f = w->fleet;
-	const struct function_version *v = w->version;
-	CLEANUP_CLOSE int code = openat(f->deps.code_fd, v->code_hex, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (code < 0)
-		return error_sys(err, "cannot open the unpacked code of %s", v->name);
-	CLEANUP_CLOSE int launch = launch_env_seal(v, w->identity, log_stream_name(w->log), f->deps.settings, found, err);
-	if (launch < 0)
-		return -1;
-	struct ipc_env_start start = {
-		.env_id = w->env_id,
-		.memory_mb = v->memory_mb,
-		.ephemeral_mb = v->ephemeral_mb,
-		.network = v->outbound ? NETWORK_OUTBOUND : NETWORK_NONE,
-	};
-	return launcher_start(f->deps.launcher, &start, (int[]){launch, code}, 2, err);
-}
-
-static int begin(struct worker *w, struct error *err)
-{
-	struct fleet *f = w->fleet;
-	struct runtime_found found;
-	w->log = logs_open_stream(f->deps.logs, w->version, err);
-	if (!w->log)
-		return -1;
-	w->identity = identities_issue(f->deps.identities, w->version, err);
-	if (!w->identity || ask_launcher(w, &found, err) < 0)
-		return -1;
-	log_stream_init_start(w->log, w->version, &found);
-	return 0;
-}
-
-struct worker *worker_start(struct fleet *f, struct function_version *version, uint64_t sched_env, bool init_inside)
-{
-	struct worker *w = new_worker(f, version);
-	w->sched_env = sched_env;
-	w->init_inside = init_inside;
-	if (begin(w, &w->failure.refusal) < 0)
-		ev_timer_after(f->deps.loop, &w->timer, 0); /* told by the loop, as every end is */
-	return w;
-}
+/* ---- what mayflyd tells ---- */
 
 /* What mayflyd sent becomes the worker's. */
 static int take_environment(struct worker *w, struct ipc_message *m, struct error *err)
@@ -158,15 +136,16 @@ static void on_env_started(void *arg, struct ipc_message *m)
 	w->sandbox_ns = clock_mono_ns();
 	struct error err = {0};
 	worker_set_state(w, WORKER_INITIALIZING);
-	if (take_environment(w, m, &err) < 0) {
+	if (take_environment(w, m, &err) < 0 || (worker_is_restored(w) && worker_take_restored(w, m, &err) < 0)) {
 		w->failure.refusal = err;
 		worker_kill(w, false, 0);
 		return;
 	}
-	uint64_t limit_ns = w->init_inside ? w->version->timeout_s * NS_PER_S : LIMIT_INIT_MS * NS_PER_MS;
+	uint64_t limit_ns = worker_init_limit_ns(w);
 	if (w->init_inside)
 		w->deadline_ns = w->sandbox_ns + limit_ns;
-	ev_timer_at(f->deps.loop, &w->timer, w->sandbox_ns + limit_ns);
+	if (limit_ns)
+		ev_timer_at(f->deps.loop, &w->timer, w->sandbox_ns + limit_ns);
 }
 
 static void on_env_failed(void *arg, const struct ipc_env_failed *m)
@@ -198,8 +177,17 @@ static void on_env_exited(void *arg, const struct ipc_env_exited *m)
 	die(w);
 }
 
+static void on_snapshot_done(void *arg, const struct ipc_snapshot_done *m)
+{
+	struct fleet *f = arg;
+	struct worker *w = find(f, m->env_id);
+	if (w)
+		worker_snapshot_done(w, m);
+}
+
 static const struct launcher_events launcher_events = {
-	.on_env_started = on_env_started, .on_env_failed = on_env_failed, .on_env_exited = on_env_exited};
+	.on_env_started = on_env_started, .on_env_failed = on_env_failed, .on_env_exited = on_env_exited,
+	.on_snapshot_done = on_snapshot_done};
 
 /* ---- time limits ---- */
 
@@ -227,7 +215,7 @@ void worker_kill_soon(struct worker *w)
 static void on_init_timeout(struct worker *w)
 {
 	struct fault_text t;
-	fault_timeout(&t, w->version->timeout_s);
+	worker_init_timeout_text(w, &t);
 	worker_fail_init(w, &t, "timeout", NULL);
 	worker_kill(w, false, 0);
 }
@@ -249,11 +237,20 @@ static void on_timer(struct ev_timer *timer)
 {
 	struct worker *w = CONTAINER_OF(timer, struct worker, timer);
 	switch (w->state) {
-	case WORKER_STARTING: /* begin() failed */
-		die(w);
+	case WORKER_STARTING: /* it was never asked for, or its restore takes too long */
+		if (w->failure.refusal.code)
+			die(w);
+		else
+			on_init_timeout(w);
 		break;
 	case WORKER_INITIALIZING:
-		on_init_timeout(w);
+		if (w->trial.fd >= 0)
+			worker_trial_step(w);
+		else
+			on_init_timeout(w);
+		break;
+	case WORKER_IDLE: /* a template */
+		worker_snapshot_late(w);
 		break;
 	case WORKER_BUSY:
 		on_busy_timeout(w);
@@ -284,9 +281,14 @@ void worker_assign(struct worker *w, struct invocation *inv)
 	inv->cold = !w->first_done;
 	if (inv->cold) {
 		w->first_done = true;
+		inv->restored = w->kind == WORKER_RESTORED;
 		inv->phases.start_asked_ns = w->asked_ns;
 		inv->phases.sandbox_done_ns = w->sandbox_ns;
 		inv->phases.init_done_ns = w->init_ns;
+	}
+	if (inv->restored) {
+		inv->phases.restore_ns = worker_restore_ns(w, w->init_ns);
+		inv->phases.sandbox_done_ns = w->init_ns - inv->phases.restore_ns;
 	}
 	ev_timer_at(w->fleet->deps.loop, &w->timer, deadline);
 	log_stream_start(w->log, inv->request_id, w->version->version, inv->tail);
@@ -327,6 +329,7 @@ struct fleet *fleet_new(const struct fleet_deps *deps, const struct worker_event
 	f->deps = *deps;
 	f->events = events;
 	f->arg = arg;
+	f->empty_launch_fd = -1;
 	/* Ids of an earlier control process in mayflyd's life must not come again. */
 	f->next_env_id = (uint64_t)clock_wall_ms() << 20;
 	hash_init(&f->by_id);
@@ -343,5 +346,6 @@ void fleet_free(struct fleet *f)
 	HASH_FOREACH(n, &f->by_id)
 		release(HASH_ENTRY(n, struct worker, by_id));
 	hash_release(&f->by_id);
+	close_fd(&f->empty_launch_fd);
 	free(f);
 }

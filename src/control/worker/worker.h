@@ -4,6 +4,8 @@
  *
  *   starting -> initializing -> idle <-> busy, idle <-> frozen, any -> stopping -> dead
  *
+ * One that is restored is initializing while its after-restore hooks run; a template is idle when it waits for its image.
+ *
  * The fleet owns all workers. Whoever decides (invoke, through the scheduler) gives orders; what happens is told by events,
  * always from the loop. A worker finishes the invocation it runs in every case: answered, failed, timed out, killed. */
 #ifndef MAYFLY_WORKER_WORKER_H
@@ -79,6 +81,12 @@ struct worker {
 	bool doomed;             /* its timer ends it; a runtime that asks for more work meanwhile gets none */
 	bool first_done;         /* its first invocation's cold phases were reported */
 	bool ordered;            /* its end was an order (worker_stop), not a fault */
+	bool snapshot_asked, snapshot_told; /* of a TEMPLATE */
+	struct {
+		int fd, peer_fd;     /* the runtime's parked connection, our end and a copy of its end; -1 */
+		uint64_t until_ns;
+		bool was_read;
+	} trial;                 /* TRIAL, PARK_INVOCATION */
 	struct worker_failure failure;
 };
 
@@ -92,9 +100,11 @@ struct worker_events {
 	void (*on_finished)(void *arg, struct worker *w, struct invocation *inv);
 	/* A TEMPLATE's runtime waits, in `park`: worker_snapshot may be called. */
 	void (*on_parked)(void *arg, struct worker *w);
-	/* Of worker_snapshot: code ERR_OK, or why not. The worker ends afterwards (on_dead). */
+	/* Of worker_snapshot: code ERR_OK, or why not; also of one that was stopped meanwhile. The worker ends afterwards (on_dead). A
+	 * template that dies before says only on_dead. */
 	void (*on_snapshot)(void *arg, struct worker *w, const struct ipc_snapshot_done *done);
-	/* A TRIAL is over; why is NULL when the restored runtime answered. The worker ends afterwards. */
+	/* A TRIAL is over; why is NULL when the restored runtime answered. The worker ends afterwards. One that dies before, or could
+	 * not be restored, says only on_dead, with init_failed. */
 	void (*on_trial)(void *arg, struct worker *w, const struct error *why);
 	/* init_failed: before it was ever ready; `failure` is then filled and the callee may take the answer. */
 	void (*on_dead)(void *arg, struct worker *w, bool init_failed, struct worker_failure *failure);
@@ -117,11 +127,14 @@ unsigned fleet_count(const struct fleet *f, enum worker_state state);
 
 /* Always a worker; what goes wrong comes as on_dead, later. */
 struct worker *worker_start(struct fleet *f, struct function_version *version, uint64_t sched_env, bool init_inside);
-/* As worker_start, from an image (RESTORED, TRIAL), or to make one (TEMPLATE). A RESTORED one that is not ready in time, or dies
- * before it is, tells on_dead with init_failed and failure.refusal ERR_STALE: its invocation is still to be served. */
+/* As worker_start, from an image (RESTORED, TRIAL), or to make one (TEMPLATE: `key` is the new image's). A RESTORED one that is
+ * not ready in time, or dies before it is, tells on_dead with init_failed and failure.refusal.code
+ *   ERR_STALE: whoever waits for it is still to be served, by a plain start; msg (and fault or answer, as of any init) say why;
+ *   ERR_THROTTLED: mayflyd has no room: not the image's fault;
+ *   ERR_SNAP_START, ERR_SNAP_START_TIMEOUT: a SnapStart version's own after-restore hooks failed, or hang: that is the answer. */
 struct worker *worker_start_image(struct fleet *f, struct function_version *version, uint64_t sched_env, enum worker_kind kind,
                                   const uint8_t key[IPC_IMAGE_KEY]);
-/* Inside or after on_parked. */
+/* Once; inside or after on_parked. */
 void worker_snapshot(struct worker *w, bool close_connections);
 /* What an image of this version depends on, but for the machine: hash of all its launch settings as a template has them, code,
  * memory, and `renewal`. */

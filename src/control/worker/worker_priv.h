@@ -13,6 +13,7 @@ struct fleet {
 	struct list states[WORKER_STATES];
 	unsigned counts[WORKER_STATES];
 	uint64_t next_env_id;
+	int empty_launch_fd; /* -1: not made yet */
 };
 
 /* state.c */
@@ -38,7 +39,25 @@ void worker_fail_init(struct worker *w, const struct fault_text *t, const char *
 
 const struct runtime_api_events *worker_api_events(void);
 
+/* start.c */
+uint64_t worker_init_limit_ns(const struct worker *w); /* from sandbox_ns; 0: none */
+void worker_init_timeout_text(struct worker *w, struct fault_text *t); /* may set failure.refusal */
+
+/* image.c */
+bool worker_is_restored(const struct worker *w);
+void worker_parked(struct worker *w, enum ipc_park park);
+void worker_snapshot_done(struct worker *w, const struct ipc_snapshot_done *m);
+void worker_snapshot_late(struct worker *w); /* its timer: the order could not be given, or nothing came of it */
+uint64_t worker_restore_ns(const struct worker *w, uint64_t until_ns);
+int worker_take_restored(struct worker *w, struct ipc_message *m, struct error *err);
+void worker_answer_restore(struct worker *w);
+void worker_credentials(struct worker *w, struct runtime_credentials *c);
+int worker_trial_begin(struct worker *w, int fd, int peer_fd, struct error *err); /* takes both */
+void worker_trial_step(struct worker *w);
+void worker_trial_over(struct worker *w, const struct error *why);
+
 /* worker.c */
+struct worker *worker_new(struct fleet *f, struct function_version *version, enum worker_kind kind); /* in WORKER_STARTING */
 /* ordered: by worker_stop; else for a fault, which whoever places work is told. */
 void worker_kill(struct worker *w, bool ordered, uint32_t grace_ms);
 /* At the end of the loop's round, so that an answer to the runtime (413) still goes out. */

@@ -1,0 +1,134 @@
+/* The restore phase: a runtime that waits in restore/next is what an image is taken of, and goes on when that is answered; a
+ * restored process's connection is taken over in the middle of its request. Credentials are here too: an image holds none. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/runtime/runtime_priv.h"
+#include "core/base/buf.h"
+#include "core/base/clock.h"
+#include "core/json/write.h"
+#include "core/spec/limits.h"
+
+#define ANSWER_MAX_BYTES 4096u
+
+void runtime_on_restore_next(struct runtime_api *api, struct http_conn *conn)
+{
+	if (api->state != RUNTIME_INIT && api->state != RUNTIME_RESTORE_READY) {
+		runtime_refuse(api, conn, "RestoreReady");
+		return;
+	}
+	if (api->next)
+		http_abort(api->next); /* its client has most likely gone, as with invocation/next */
+	bool first = api->state == RUNTIME_INIT;
+	api->next = conn;
+	api->state = RUNTIME_RESTORE_READY;
+	http_park(conn);
+	if (first)
+		api->events->on_restore_parked(api);
+}
+
+void runtime_api_restore(struct runtime_api *api, const struct runtime_restored *r)
+{
+	ASSERT(api->state == RUNTIME_RESTORE_READY && api->next);
+	struct http_conn *conn = api->next;
+	struct buf out;
+	struct json_writer w;
+	buf_init(&out, ANSWER_MAX_BYTES);
+	json_write_init(&w, &out);
+	json_write_object(&w);
+	json_write_key_z(&w, "AWS_ACCESS_KEY_ID", r->credentials.access_key);
+	json_write_key_z(&w, "AWS_SECRET_ACCESS_KEY", r->credentials.secret);
+	json_write_key_z(&w, "AWS_SESSION_TOKEN", r->credentials.token);
+	json_write_key_z(&w, "AWS_LAMBDA_LOG_GROUP_NAME", r->log_group);
+	json_write_key_z(&w, "AWS_LAMBDA_LOG_STREAM_NAME", r->log_stream);
+	json_write_close(&w);
+	api->next = NULL;
+	api->state = RUNTIME_RESTORING;
+	if (json_write_done(&w) == 0)
+		runtime_reply_json(conn, 200, buf_str(&out));
+	else
+		runtime_reply_fault(conn, 500, "ServiceException", "There is no room for the answer now.");
+	explicit_bzero(out.data, out.len);
+	buf_release(&out);
+}
+
+/* ---- POST restore/error ---- */
+
+void runtime_on_restore_error(struct runtime_api *api, struct http_conn *conn)
+{
+	if (api->state != RUNTIME_RESTORING) {
+		runtime_refuse(api, conn, "RuntimeRestoreErrorState");
+		return;
+	}
+	api->state = RUNTIME_RESTORE_ERROR;
+	api->answering = conn;
+	http_read_body(conn, LIMIT_RESPONSE_BYTES);
+}
+
+/* As with init/error, a report that cannot be taken is none. */
+void runtime_on_restore_error_body(struct runtime_api *api, struct http_conn *conn, struct http_request *req,
+                                   enum http_body_result result)
+{
+	struct http_blob blob = {0};
+	char type[128];
+	struct str given = runtime_error_type(http_header(req, STR(RUNTIME_ERROR_TYPE)));
+	snprintf(type, sizeof type, STR_FMT, STR_ARG(given));
+	if (result != HTTP_BODY_OK || http_take_body(conn, &blob) < 0) {
+		api->state = RUNTIME_RESTORING;
+		runtime_reply_too_large(conn);
+		return;
+	}
+	runtime_reply_accepted(conn);
+	api->events->on_restore_error(api, &blob, str_from(type));
+	http_blob_release(&blob);
+}
+
+/* ---- GET credentials ---- */
+
+/* The answer that AWS SDKs expect of AWS_CONTAINER_CREDENTIALS_FULL_URI. */
+void runtime_on_credentials(struct runtime_api *api, struct http_conn *conn)
+{
+	struct runtime_credentials c;
+	char expires[40];
+	struct buf out;
+	struct json_writer w;
+	api->events->credentials(api, &c);
+	clock_format(expires, sizeof expires, "%Y-%m-%dT%H:%M:%SZ", c.expires_wall_ms);
+	buf_init(&out, ANSWER_MAX_BYTES);
+	json_write_init(&w, &out);
+	json_write_object(&w);
+	json_write_key_z(&w, "AccessKeyId", c.access_key);
+	json_write_key_z(&w, "SecretAccessKey", c.secret);
+	json_write_key_z(&w, "Token", c.token);
+	json_write_key_z(&w, "Expiration", expires);
+	json_write_close(&w);
+	if (json_write_done(&w) == 0)
+		runtime_reply_json(conn, 200, buf_str(&out));
+	else
+		runtime_reply_fault(conn, 500, "ServiceException", "There is no room for the answer now.");
+	explicit_bzero(out.data, out.len);
+	buf_release(&out);
+}
+
+/* ---- a connection of a restored process ---- */
+
+int runtime_api_adopt(struct runtime_api *api, int fd, bool restore_next, struct error *err)
+{
+	ASSERT(api->state == RUNTIME_INIT);
+	struct str request = restore_next ? STR("GET " RUNTIME_PREFIX "runtime/restore/next HTTP/1.1\r\nHost: 127.0.0.1:9001\r\n\r\n")
+	                                  : STR("GET " RUNTIME_PREFIX "runtime/invocation/next HTTP/1.1\r\nHost: 127.0.0.1:9001\r\n\r\n");
+	if (http_server_adopt(&api->server, fd, request, err) == 0)
+		return 0;
+	close(fd);
+	return -1;
+}
+
+unsigned runtime_api_next_port(const struct runtime_api *api)
+{
+	char text[HTTP_PEER_SIZE];
+	unsigned port = 0;
+	if (api->next)
+		http_conn_peer(api->next, text, &port);
+	return port;
+}

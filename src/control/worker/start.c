@@ -1,0 +1,145 @@
+/* How environments are asked for: plainly, as a template of an image, or from one. */
+#include <fcntl.h>
+#include <string.h>
+
+#include "control/worker/launch_env.h"
+#include "control/worker/worker_priv.h"
+#include "core/base/cleanup.h"
+#include "core/base/clock.h"
+#include "core/spec/limits.h"
+
+/* How long a restore may take altogether, and hooks after it: Lambda's limit of the restore phase. */
+#define RESTORE_MAX_NS (10 * NS_PER_S)
+/* Of SnapStart's init; the function's time limit when that is longer. */
+#define TEMPLATE_INIT_NS (130 * NS_PER_S)
+
+/* A restored environment reads no settings: one empty file is sent with all of them. */
+static int empty_launch(struct fleet *f, struct error *err)
+{
+	if (f->empty_launch_fd < 0)
+		f->empty_launch_fd = launch_env_seal_empty(err);
+	return f->empty_launch_fd;
+}
+
+static int ask_launcher(struct worker *w, int launch_fd, struct error *err)
+{
+	struct fleet *f = w->fleet;
+	const struct function_version *v = w->version;
+	CLEANUP_CLOSE int code = openat(f->deps.code_fd, v->code_hex, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (code < 0)
+		return error_sys(err, "cannot open the unpacked code of %s", v->name);
+	struct ipc_env_start start = {
+		.env_id = w->env_id,
+		.memory_mb = v->memory_mb,
+		.ephemeral_mb = v->ephemeral_mb,
+		.network = v->outbound ? NETWORK_OUTBOUND : NETWORK_NONE,
+		.how = w->kind == WORKER_RESTORED ? START_RESTORE : w->kind == WORKER_TRIAL ? START_TRIAL : START_PLAIN,
+	};
+	if (worker_is_restored(w))
+		memcpy(start.image, w->image, sizeof start.image);
+	return launcher_start(f->deps.launcher, &start, (int[]){launch_fd, code}, 2, err);
+}
+
+static int begin_plain(struct worker *w, struct error *err)
+{
+	bool template = w->kind == WORKER_TEMPLATE;
+	struct launch_env env = {
+		.version = w->version,
+		.identity = template ? NULL : w->identity,
+		.log_stream = template ? NULL : log_stream_name(w->log),
+		.settings = w->fleet->deps.settings,
+		.template = template,
+	};
+	struct runtime_found found;
+	CLEANUP_CLOSE int launch = launch_env_seal(&env, &found, err);
+	if (launch < 0 || ask_launcher(w, launch, err) < 0)
+		return -1;
+	log_stream_init_start(w->log, w->version, &found);
+	return 0;
+}
+
+static int begin_restored(struct worker *w, struct error *err)
+{
+	int launch = empty_launch(w->fleet, err);
+	if (launch < 0 || ask_launcher(w, launch, err) < 0)
+		return -1;
+	ev_timer_at(w->fleet->deps.loop, &w->timer, w->asked_ns + RESTORE_MAX_NS);
+	return 0;
+}
+
+static int begin(struct worker *w, struct error *err)
+{
+	struct fleet *f = w->fleet;
+	if (w->kind != WORKER_TRIAL) { /* what a trial prints is nobody's business: it was printed before */
+		w->log = logs_open_stream(f->deps.logs, w->version, err);
+		if (!w->log)
+			return -1;
+	}
+	w->identity = identities_issue(f->deps.identities, w->version, err);
+	if (!w->identity)
+		return -1;
+	return worker_is_restored(w) ? begin_restored(w, err) : begin_plain(w, err);
+}
+
+static void begin_or_tell(struct worker *w)
+{
+	if (begin(w, &w->failure.refusal) == 0)
+		return;
+	ASSERT(w->failure.refusal.code != ERR_OK);
+	ev_timer_after(w->fleet->deps.loop, &w->timer, 0); /* told by the loop, as every end is */
+}
+
+struct worker *worker_start(struct fleet *f, struct function_version *version, uint64_t sched_env, bool init_inside)
+{
+	struct worker *w = worker_new(f, version, WORKER_PLAIN);
+	w->sched_env = sched_env;
+	w->init_inside = init_inside;
+	begin_or_tell(w);
+	return w;
+}
+
+struct worker *worker_start_image(struct fleet *f, struct function_version *version, uint64_t sched_env, enum worker_kind kind,
+                                  const uint8_t key[IPC_IMAGE_KEY])
+{
+	ASSERT(kind != WORKER_PLAIN);
+	struct worker *w = worker_new(f, version, kind);
+	w->sched_env = sched_env;
+	memcpy(w->image, key, sizeof w->image);
+	begin_or_tell(w);
+	return w;
+}
+
+int worker_image_key(struct fleet *f, struct function_version *version, uint64_t renewal, uint8_t key[IPC_IMAGE_KEY], struct error *err)
+{
+	return launch_env_key(version, f->deps.settings, renewal, key, err);
+}
+
+/* ---- time limits of init and restore ---- */
+
+uint64_t worker_init_limit_ns(const struct worker *w)
+{
+	uint64_t timeout_ns = w->version->timeout_s * NS_PER_S;
+	if (w->kind == WORKER_TEMPLATE)
+		return timeout_ns > TEMPLATE_INIT_NS ? timeout_ns : TEMPLATE_INIT_NS;
+	if (worker_is_restored(w)) /* a trial that steps has its own */
+		return w->trial.fd < 0 ? RESTORE_MAX_NS : 0;
+	return w->init_inside ? timeout_ns : LIMIT_INIT_MS * NS_PER_MS;
+}
+
+void worker_init_timeout_text(struct worker *w, struct fault_text *t)
+{
+	char reason[160];
+	if (w->kind == WORKER_PLAIN) {
+		fault_timeout(t, w->version->timeout_s);
+		return;
+	}
+	if (w->kind == WORKER_TEMPLATE)
+		snprintf(reason, sizeof reason, "init did not end within %llu seconds", (unsigned long long)(worker_init_limit_ns(w) / NS_PER_S));
+	else if (w->state == WORKER_STARTING)
+		snprintf(reason, sizeof reason, "the restore did not end within 10 seconds");
+	else
+		snprintf(reason, sizeof reason, "the restored runtime did not ask for work within 10 seconds; its after-restore hooks may hang");
+	fault_simple(t, "Sandbox.Timedout", reason);
+	if (w->kind == WORKER_RESTORED && w->version->snap_start && w->api_open && w->api.state == RUNTIME_RESTORING)
+		error_set(&w->failure.refusal, ERR_SNAP_START_TIMEOUT, "Lambda couldn't restore the snapshot within the timeout limit.");
+}
