@@ -1,7 +1,7 @@
 # A thin layer over Meson and tools/: `make help` says what there is.
 #
 # BUILD   folder of the ordinary build          PREFIX, DESTDIR   where `make install` puts things
-# ARGS    options for the server of `make run`  PARTS             suites of `make test` (./test --list)
+# ARGS    options of `make run`, `make soak`     PARTS             suites of `make test` (./test --list)
 
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -83,6 +83,9 @@ bench: ## what the README claims, measured on this machine
 	ninja -C $(BUILD) --quiet bench-programs
 	bench/run.py
 
+soak: all ## 20,000 restores over all runtimes: no failed answer, nothing left (ARGS="--restores 2000")
+	BUILD=$(BUILD) MAYFLY_BUILD=$(CURDIR)/$(BUILD) python3 tests/soak/soak.py $(ARGS)
+
 test-vm: all ## cgroup v2 limits in a software-emulated guest
 	tests/vm/run --build $(BUILD)
 
@@ -106,4 +109,4 @@ uninstall: ## remove what install put there; the data folder stays
 clean: ## remove the build folders
 	rm -rf $(BUILD) build-asan build-tsan build-fuzz build-coverage build-clang
 
-.PHONY: all help deps ninja pyc reference run test check fuzz coverage lint format bench test-vm install uninstall clean
+.PHONY: all help deps ninja pyc reference run test check fuzz coverage lint format bench soak test-vm install uninstall clean
