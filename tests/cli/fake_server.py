@@ -54,6 +54,7 @@ class Function:
         self.tags, self.versions, self.aliases, self.polls = ask.get("Tags", {}), [], {}, 0
         self.set_code(ask["Code"]["ZipFile"])
         self.config.update(State="Pending", Version="$LATEST")
+        self.version_state, self.version_end, self.polls_of_versions = "Active", "Active", 0
 
     def set_code(self, text):
         self.zip = base64.b64decode(text)
@@ -74,7 +75,7 @@ class Function:
 class FakeServer:
     def __init__(self):
         self.functions, self.calls, self.events, self.answers = {}, [], [], {}
-        self.metrics, self.environments = "", []
+        self.metrics, self.environments, self.images, self.snapshot_default = "", [], [], "auto"
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -129,6 +130,8 @@ class FakeServer:
             raise Fault(403, "InvalidSignatureException", "The signature: " + fault)
         if path == "/_mayfly/environments":
             return 200, {"version": "test", "running": {"counts": {}, "environments": self.environments, "stand_ins": {"python3.9": "/usr/bin/python3.11"}}}
+        if path == "/_mayfly/snapshots":
+            return 200, {"default": self.snapshot_default, "images": 1, "file_bytes": 3 << 20, "resident_bytes": 5 << 20, "versions": self.images}
         if path == "/":
             return self.route_root(request, json.loads(body) if body[:1] == b"{" else body)
         return self.route_lambda(request, path, query, body, extra)
@@ -173,6 +176,10 @@ class FakeServer:
             number = query.get("Qualifier")
             location = "%s/download/%s/%s" % (self.url, f.config["FunctionName"], number)
             return 200, {"Configuration": dict(f.poll()), "Code": {"Location": location}, "Tags": f.tags}
+        if what == "GET configuration" and query.get("Qualifier"):
+            f.polls_of_versions += 1
+            state = f.version_end if f.polls_of_versions >= 3 else f.version_state
+            return 200, {"State": state, "StateReason": "ImportError: no x"}
         if what == "GET configuration":
             return 200, f.poll()
         if what == "DELETE ":
@@ -191,7 +198,8 @@ class FakeServer:
     def route_versions(self, f, what, rest, ask):
         if what == "POST versions":
             number = str(len(f.versions) + 1)
-            f.versions.append({"config": dict(f.config, Version=number, FunctionArn=f.config["FunctionArn"] + ":" + number), "zip": f.zip})
+            f.versions.append({"config": dict(f.config, Version=number, FunctionArn=f.config["FunctionArn"] + ":" + number,
+                                             State=f.version_state), "zip": f.zip})
             return 201, f.versions[-1]["config"]
         if what == "GET versions":
             return 200, {"Versions": [f.config] + [v["config"] for v in f.versions]}

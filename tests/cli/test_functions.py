@@ -46,6 +46,41 @@ class Deploy(CliCase):
         self.assertEqual({k: f.config[k] for k in want}, want)
         self.assertEqual(f.tags, {"t": "1"})
 
+    def test_how_environments_are_made(self):
+        self.deploy("thumb", "x", "--snapshot", "always", "--isolation", "invocation", "--tag", "t=1")
+        f = self.server.functions["thumb"]
+        self.assertEqual(f.tags, {"t": "1", "mayfly:snapshot": "always", "mayfly:isolation": "invocation"})
+        self.out("deploy", "thumb", "--snapshot", "off")
+        self.assertEqual((f.tags["mayfly:snapshot"], f.tags["mayfly:isolation"]), ("off", "invocation"))
+        self.write("other/app.py", "")
+        self.write("other/function.json", json.dumps({"runtime": "python3.11", "handler": "app.h", "tags": {"t": "2"}, "isolation": "environment"}))
+        self.out("deploy", "other", "--snapshot", "auto")
+        self.assertEqual(self.server.functions["other"].tags, {"t": "2", "mayfly:snapshot": "auto", "mayfly:isolation": "environment"})
+        self.assertIn("auto|always|off", self.failure("deploy", "thumb", "--snapshot", "never", status=2))
+
+    def test_says_what_environments_share(self):
+        shared = "what a module computes once at load is shared"
+        self.write("thumb/app.py", "")
+        create = ["thumb", "--runtime", "python3.11", "--handler", "app.handler"]
+        self.assertIn(shared, self.run_cli("deploy", *create).stderr)
+        self.assertNotIn(shared, self.run_cli("deploy", *create).stderr)     # said once
+        self.assertNotIn(shared, self.run_cli("deploy", *create, "--name", "two", "--snapshot", "off").stderr)
+        self.server.snapshot_default = "off"
+        self.assertNotIn(shared, self.run_cli("deploy", *create, "--name", "three").stderr)
+        self.assertIn(shared, self.run_cli("deploy", *create, "--name", "four", "--snapshot", "auto").stderr)
+        self.assertNotIn(shared, self.run_cli("deploy", *create, "--name", "five", "--snapshot", "auto", "--quiet").stderr)
+
+    def test_publish_waits_for_the_image(self):
+        self.deploy()
+        f = self.server.functions["thumb"]
+        f.version_state, f.polls_of_versions = "Pending", 0
+        self.assertTrue(self.out("deploy", "thumb", "--publish").endswith(":thumb:1\n"))
+        self.assertGreaterEqual(f.polls_of_versions, 3)
+        f.version_state, f.polls_of_versions, f.version_end = "Pending", 0, "Failed"
+        said = self.failure("publish", "thumb", "--alias", "live")
+        self.assertIn("version 2 of thumb could not be made ready: ImportError: no x", said)
+        self.assertEqual(f.aliases, {})
+
     def test_settings_of_the_folder(self):
         self.write("thumb/function.json", json.dumps({"runtime": "nodejs20.x", "handler": "index.handler", "memory": 512, "env": {"AB": "1"}}))
         self.write("thumb/index.js", "")
@@ -175,6 +210,52 @@ class Manage(CliCase):
             self.assertIn(said, text)
         self.assertEqual(json.loads(self.out("info", "thumb", "--output", "json"))["Aliases"][0]["Name"], "live")
         self.assertNotIn("not installed", text)
+
+    IMAGE = {"key": "ab", "taken_ms": 1, "file_bytes": 12 << 20, "resident_bytes": 20 << 20, "dump_ms": 21.4, "park": "restore"}
+
+    def report(self, *rows):
+        same = {"mode": "auto", "snap_start": False, "single_use": False, "state": "none", "restores": 0, "failed_restores": 0}
+        self.server.images = [{**same, **row} for row in rows]
+
+    def test_info_tells_of_images(self):
+        self.deploy()
+        self.assertIn("snapshot (auto): no image yet: one is taken after the first invocation that succeeds", self.out("info", "thumb"))
+        self.report({"function": "thumb", "version": "$LATEST", "state": "ready", "image": self.IMAGE, "restores": 1234,
+                     "restore_ms": {"median": 1.9, "p99": 5.8}},
+                    {"function": "thumb", "version": "1", "state": "unusable", "reason": "holds a connection to 10.0.0.5:5432 that was opened during init"},
+                    {"function": "other", "version": "$LATEST", "state": "unusable", "reason": "of another function"})
+        text = self.out("info", "thumb")
+        self.assertIn("snapshot of $LATEST (auto): image of 12 MB, taken ", text)
+        self.assertIn(" days ago in 21.4 ms; restored 1234 times, median 1.9 ms, p99 5.8 ms\n", text)
+        self.assertIn("snapshot of 1 (auto): plain starts: holds a connection to 10.0.0.5:5432 that was opened during init\n", text)
+        self.assertIn("what a module computes once at load is shared by all environments of a version", text)
+        self.assertNotIn("another function", text)
+        self.assertEqual(json.loads(self.out("info", "thumb", "--output", "json"))["Images"][0]["restores"], 1234)
+
+    def test_info_of_functions_without_images(self):
+        self.deploy("thumb", "x", "--snapshot", "off", "--isolation", "invocation")
+        text = self.out("info", "thumb")
+        self.assertIn("snapshot (off): plain starts: images are switched off", text)
+        self.assertIn("Each invocation gets an environment of its own", text)
+        self.assertNotIn("is shared by", text)
+        self.report({"function": "thumb", "version": "$LATEST", "state": "ready", "image": self.IMAGE, "plain_until_ms": 9e15, "reason": "it died: signal 11"})
+        self.assertIn("; plain starts for now: it died: signal 11", self.out("info", "thumb"))
+
+    def test_images(self):
+        self.assertIn("there is no image yet", self.run_cli("images").stderr)
+        self.deploy()
+        self.report({"function": "thumb", "version": "10", "state": "trial", "snap_start": True},
+                    {"function": "thumb", "version": "9", "state": "ready", "image": self.IMAGE, "restores": 3, "restore_ms": {"median": 2, "p99": 3}},
+                    {"function": "other", "version": "$LATEST", "state": "unusable", "reason": "the function says \x1b[31m"})
+        lines = self.out("images").splitlines()
+        self.assertEqual([line.split()[:4] for line in lines[1:4]], [["other", "$LATEST", "auto", "unusable"], ["thumb", "9", "auto", "ready"],
+                                                                      ["thumb", "10", "SnapStart", "trial"]])
+        self.assertIn("the function says ?[31m", lines[1])
+        self.assertIn("12 MB   20 MB", lines[2])
+        self.assertEqual(lines[-1], "1 images: 3.0 MB on disk, 5.0 MB of memory if all were held ready")
+        self.assertEqual(len(self.out("images", "thumb").splitlines()), 3)
+        self.assertEqual([v["version"] for v in json.loads(self.out("images", "thumb", "--output", "json"))], ["9", "10"])
+        self.assertIn("Function not found", self.failure("images", "nobody"))
 
     def test_info_says_what_runs_instead_of_a_missing_version(self):
         self.write("old/app.py", "x = 1\n")

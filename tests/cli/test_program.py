@@ -142,6 +142,19 @@ class Machine(CliCase):
         got = json.loads(self.out("top", "--output", "json"))
         self.assertEqual((got["running"], got["functions"][0]["errors"]), (4, 3))
 
+    def test_top_tells_cold_starts_by_kind(self):
+        def buckets(kind, phase, *counts):
+            return "".join('mayfly_cold_start_seconds_bucket{kind="%s",phase="%s",le="%s"} %d\n' % (kind, phase, le, n)
+                           for le, n in zip(("0.001", "0.002", "0.1", "+Inf"), counts))
+        self.assertNotIn("COLD START", self.out("top"))
+        self.server.metrics = METRICS + buckets("start", "total", 0, 0, 4, 4) + buckets("start", "init", 0, 4, 4, 4) + \
+            buckets("restore", "total", 0, 10, 10, 10) + buckets("restore", "restore", 10, 10, 10, 10) + buckets("restore", "init", 0, 0, 0, 0)
+        lines = {line.split()[0]: line for line in self.out("top").splitlines() if line}
+        self.assertEqual(lines["start"].split(), "start 4 - - 1.5 ms / 2.0 ms - - - 51.0 ms / 99.0 ms".split())
+        self.assertEqual(lines["restore"].split(), "restore 10 - - - 0.5 ms / 1.0 ms - - 1.5 ms / 2.0 ms".split())
+        cold = json.loads(self.out("top", "--output", "json"))["cold_starts"]
+        self.assertEqual((cold["restore"]["count"], cold["start"]["init"]["median_ms"]), (10, 1.5))
+
     def test_health(self):
         self.assertEqual(json.loads(self.out("health", "--output", "json"))["status"], "ok")
 

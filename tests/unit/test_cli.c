@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include "src/bin/mayfly/args.h"
+#include "src/bin/mayfly/histogram.h"
 #include "src/bin/mayfly/profile.h"
 #include "src/bin/mayfly/samples.h"
 #include "src/bin/mayfly/suggest.h"
+#include "src/core/base/check.h"
 #include "tests/unit/test.h"
 
 static const struct option_row own_rows[] = {
@@ -245,5 +247,41 @@ TEST(samples)
 	CHECK(!samples_next(&text, &s));
 }
 
+static void add_bucket(struct histogram *h, const char *line)
+{
+	struct str text = str_from(line);
+	struct sample s;
+	bool found = samples_next(&text, &s);
+	ASSERT(found);
+	histogram_add(h, &s);
+}
+
+TEST(percentiles_of_histograms)
+{
+	struct histogram h = {0};
+	CHECK(histogram_quantile(&h, 0.5) < 0 && histogram_count(&h) == 0);
+	add_bucket(&h, "x_bucket{le=\"1\"} 10\n");
+	add_bucket(&h, "x_bucket{le=\"4\"} 10\n");
+	add_bucket(&h, "x_bucket{le=\"2\"} 10\n"); /* in any order */
+	add_bucket(&h, "x_bucket{le=\"+Inf\"} 10\n");
+	add_bucket(&h, "x_bucket{le=\"nonsense\"} 10\n");
+	add_bucket(&h, "x_bucket{a=\"b\"} 10\n");
+	CHECK(histogram_count(&h) == 10 && histogram_quantile(&h, 0.5) == 0.5 && histogram_quantile(&h, 1) == 1);
+	/* Another series of the same metric: ten between 2 and 4, ten above. */
+	add_bucket(&h, "x_bucket{a=\"b\",le=\"1\"} 0\n");
+	add_bucket(&h, "x_bucket{a=\"b\",le=\"2\"} 0\n");
+	add_bucket(&h, "x_bucket{a=\"b\",le=\"4\"} 10\n");
+	add_bucket(&h, "x_bucket{a=\"b\",le=\"+Inf\"} 20\n");
+	CHECK(histogram_count(&h) == 30);
+	CHECK(histogram_quantile(&h, 0.5) == 3);
+	CHECK(histogram_quantile(&h, 0.99) == 4); /* more is not known */
+	for (int i = 0; i < 2 * HISTOGRAM_BOUNDS_MAX; i++) {
+		char line[64];
+		snprintf(line, sizeof line, "x_bucket{le=\"%d\"} 1\n", 100 + i);
+		add_bucket(&h, line);
+	}
+	CHECK(h.bound_count == HISTOGRAM_BOUNDS_MAX);
+}
+
 TESTS(T(options_in_every_form), T(a_single_dash_is_a_word), T(bad_options_say_why), T(too_many_options_are_refused), T(the_nearest_name),
-      T(ini_files), T(profile_order), T(profile_failures), T(samples))
+      T(ini_files), T(profile_order), T(profile_failures), T(samples), T(percentiles_of_histograms))

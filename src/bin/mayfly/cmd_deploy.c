@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bin/mayfly/images.h"
 #include "bin/mayfly/lambda.h"
 #include "bin/mayfly/pack.h"
 #include "bin/mayfly/term.h"
@@ -29,6 +30,9 @@ static const struct option_row options[] = {
 	{"tag", 0, OPTION_LIST, "K=V", "tag; several add up", 0, 0},
 	{"description", 0, OPTION_TEXT, "TEXT", "what the function is for", 0, 0},
 	{"arch", 0, OPTION_CHOICE, "x86_64|arm64", "instruction set", 0, 0},
+	{"snapshot", 0, OPTION_CHOICE, "auto|always|off", "whether environments start from an image of the init phase (tag mayfly:snapshot)", 0, 0},
+	{"isolation", 0, OPTION_CHOICE, "environment|invocation", "what an invocation shares: its environment with others, one after the other, or nothing "
+	 "(tag mayfly:isolation)", 0, 0},
 	{"publish", 0, OPTION_FLAG, NULL, "publish a version when all is done, and print its ARN", 0, 0},
 	{"build", 'b', OPTION_FLAG, NULL, "run the folder's \"build\" command of " FUNCTION_FILE " before", 0, 0},
 };
@@ -53,6 +57,11 @@ static const struct {
 	{"runtime", "Runtime", false}, {"handler", "Handler", false}, {"description", "Description", false},
 	{"memory", "MemorySize", true}, {"timeout", "Timeout", true},
 };
+
+/* Options that are tags. */
+static const struct {
+	const char *option, *tag;
+} choices[] = {{"snapshot", "mayfly:snapshot"}, {"isolation", "mayfly:isolation"}};
 
 static int read_file(struct deploy *d)
 {
@@ -125,6 +134,18 @@ static int take_environment(struct deploy *d)
 	return 0;
 }
 
+static void take_choices(struct deploy *d)
+{
+	for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
+		const char *text = args_text(&d->cli->args, choices[i].option);
+		text = text ? text : cli_json_text(d->file, choices[i].option, NULL);
+		if (text && !d->tags)
+			d->tags = json_object();
+		if (text)
+			json_object_set_new(d->tags, choices[i].tag, json_string(text));
+	}
+}
+
 static int take_configuration(struct deploy *d)
 {
 	uint64_t n;
@@ -144,6 +165,7 @@ static int take_configuration(struct deploy *d)
 		return -1;
 	if (!d->tags && json_is_object(json_object_get(d->file, "tags")))
 		d->tags = json_incref(json_object_get(d->file, "tags"));
+	take_choices(d);
 	return 0;
 }
 
@@ -245,6 +267,19 @@ static int fill_in(struct deploy *d)
 	return 0;
 }
 
+/* Sharing what was computed at load is what surprises; so it is said before it happens. */
+static void hint_images(struct deploy *d)
+{
+	CLEANUP_JSON json_t *report = NULL;
+	if (d->cli->quiet || images_report(d->cli, &report) < 0) {
+		cli_forgive(d->cli);
+		return;
+	}
+	const char *mode = cli_json_text(d->tags, "mayfly:snapshot", cli_json_text(report, "default", "off"));
+	if (strcmp(mode, "off") != 0)
+		term_hint(d->cli, "new environments will start from an image of the init phase: " IMAGES_SHARED " (--snapshot off: not)");
+}
+
 static int create(struct deploy *d)
 {
 	CLEANUP_ANSWER struct client_answer answer = {0};
@@ -262,7 +297,10 @@ static int create(struct deploy *d)
 	if (client_lambda(d->cli, "POST", LAMBDA_FUNCTIONS, body, &answer) < 0)
 		return -1;
 	d->changed = true;
-	return lambda_wait(d->cli, d->name, NULL);
+	if (lambda_wait(d->cli, d->name, NULL) < 0)
+		return -1;
+	hint_images(d);
+	return 0;
 }
 
 static int update_code(struct deploy *d, const json_t *old)
@@ -327,7 +365,7 @@ static int publish(struct deploy *d)
 	if (client_lambda(d->cli, "POST", path, body, &answer) < 0)
 		return -1;
 	d->arn = strdup(cli_json_text(answer.json, "FunctionArn", d->name));
-	return 0;
+	return lambda_wait_version(d->cli, d->name, answer.json);
 }
 
 static int print_result(struct deploy *d)
@@ -381,7 +419,10 @@ const struct command command_deploy = {
 	.options = OPTIONS(options),
 	.details = "Packs everything below DIR but .git, __pycache__ and what its .mayflyignore names (rules as in .gitignore). Options that\n"
 	           "are not given come from DIR/function.json, where it is there: {\"runtime\", \"handler\", \"memory\", \"timeout\",\n"
-	           "\"description\", \"role\", \"env\": {}, \"tags\": {}, \"name\", \"build\"}; else they stay as the function has them.\n\n"
+	           "\"description\", \"role\", \"env\": {}, \"tags\": {}, \"snapshot\", \"isolation\", \"name\", \"build\"}; else they stay as the\n"
+	           "function has them.\n\n"
+	           "With --snapshot auto (the server's default) or always, environments after the first start from an image of the\n"
+	           "initialised process: what a module computes once at load is then shared by all environments of a version.\n\n"
 	           "  mayfly deploy ./thumb --runtime python3.11 --handler app.handler --memory 256 -e LEVEL=debug",
 	.run = run,
 };

@@ -54,7 +54,7 @@ static json_t *object_of(const struct doctor_row *row, const struct finding *f)
 
 static int run(struct cli *cli)
 {
-	const struct doctor_row *(*const tables[])(size_t *) = {doctor_kernel_rows, doctor_machine_rows};
+	const struct doctor_row *(*const tables[])(size_t *) = {doctor_kernel_rows, doctor_snapshot_rows, doctor_machine_rows};
 	const char *data = args_text(&cli->args, "data");
 	CLEANUP_JSON json_t *all = json_array();
 	struct settings settings;

@@ -2,12 +2,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bin/mayfly/images.h"
 #include "bin/mayfly/lambda.h"
 #include "bin/mayfly/term.h"
 
 struct info {
 	json_t *function, *versions, *aliases, *environments; /* environments: an array, or NULL where the server tells none */
 	json_t *concurrency;
+	json_t *images;      /* rows of the report about this function, or NULL where the server tells none */
+	const char *mode;    /* of what has no row: the tag, else the server's default; NULL: not known */
+	json_t *report;
 	json_t *stand_in; /* interpreter of another version that runs it, or NULL */
 };
 
@@ -36,6 +40,22 @@ static void get_environments(struct cli *cli, const char *name, struct info *in)
 		if (strcmp(cli_json_text(e, "function", ""), name) == 0)
 			json_array_append(in->environments, e);
 	}
+}
+
+static void get_images(struct cli *cli, const char *name, struct info *in)
+{
+	size_t i;
+	json_t *v;
+	if (images_report(cli, &in->report) < 0) {
+		cli_forgive(cli);
+		return;
+	}
+	in->images = json_array();
+	json_array_foreach(json_object_get(in->report, "versions"), i, v) {
+		if (strcmp(cli_json_text(v, "function", ""), name) == 0)
+			json_array_append(in->images, v);
+	}
+	in->mode = cli_json_text(json_object_get(in->function, "Tags"), "mayfly:snapshot", cli_json_text(in->report, "default", NULL));
 }
 
 static void get_concurrency(struct cli *cli, const char *name, struct info *in)
@@ -179,10 +199,38 @@ static void show_environments(struct cli *cli, const struct info *in)
 	term_table_release(&t);
 }
 
+/* How new environments come to be, for each version that has something to say; of the others how they would. */
+static void show_images(const struct info *in)
+{
+	char text[IMAGES_TEXT];
+	size_t i;
+	json_t *v;
+	bool shared = in->mode && strcmp(in->mode, "off") != 0;
+	if (!in->images)
+		return;
+	printf("\n");
+	json_array_foreach(in->images, i, v) {
+		const char *number = cli_json_text(v, "version", "?");
+		printf("snapshot of %s (%s): ", number, json_is_true(json_object_get(v, "snap_start")) ? "SnapStart" : cli_json_text(v, "mode", "?"));
+		images_sentence(text, v);
+		term_put_safe(stdout, text, strlen(text));
+		putchar('\n');
+		shared |= json_object_get(v, "image") != NULL;
+	}
+	if (!json_array_size(in->images))
+		printf("snapshot (%s): %s\n", in->mode ? in->mode : "?", in->mode && strcmp(in->mode, "off") == 0
+		       ? "plain starts: images are switched off" : "no image yet: one is taken after the first invocation that succeeds");
+	if (shared)
+		printf("With an image, " IMAGES_SHARED ".\n");
+	if (strcmp(cli_json_text(json_object_get(in->function, "Tags"), "mayfly:isolation", ""), "invocation") == 0)
+		printf("Each invocation gets an environment of its own, which ends with it.\n");
+}
+
 static int print_object(const struct info *in)
 {
 	CLEANUP_JSON json_t *o = json_pack("{s:O, s:O, s:O}", "Function", in->function, "Versions", in->versions, "Aliases", in->aliases);
 	json_object_set(o, "Environments", in->environments);
+	json_object_set(o, "Images", in->images);
 	if (in->concurrency)
 		json_object_set(o, "ReservedConcurrentExecutions", in->concurrency);
 	if (in->stand_in)
@@ -195,6 +243,7 @@ static int fill(struct cli *cli, const char *name, struct info *in)
 	if (lambda_get(cli, name, NULL, false, &in->function) < 0 || get_versions(cli, name, in) < 0)
 		return -1;
 	get_environments(cli, cli_json_text(json_object_get(in->function, "Configuration"), "FunctionName", name), in);
+	get_images(cli, cli_json_text(json_object_get(in->function, "Configuration"), "FunctionName", name), in);
 	get_concurrency(cli, name, in);
 	return 0;
 }
@@ -208,6 +257,7 @@ static int run(struct cli *cli)
 	} else if (r == 0) {
 		show_function(cli, &in);
 		show_versions(cli, &in);
+		show_images(&in);
 		show_environments(cli, &in);
 	}
 	json_decref(in.function);
@@ -215,6 +265,8 @@ static int run(struct cli *cli)
 	json_decref(in.aliases);
 	json_decref(in.environments);
 	json_decref(in.concurrency);
+	json_decref(in.images);
+	json_decref(in.report);
 	json_decref(in.stand_in);
 	return r;
 }

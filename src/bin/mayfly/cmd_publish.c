@@ -35,8 +35,9 @@ static int run(struct cli *cli)
 	CLEANUP_ANSWER struct client_answer answer = {0};
 	if (description)
 		json_object_set_new(body, "Description", json_string(description));
-	if (client_lambda(cli, "POST", path, body, &answer) < 0)
+	if (client_lambda(cli, "POST", path, body, &answer) < 0 || lambda_wait_version(cli, name, answer.json) < 0)
 		return -1;
+	term_progress_end(cli);
 	const char *version = cli_json_text(answer.json, "Version", "?");
 	if (alias && point_alias(cli, name, alias, version) < 0)
 		return -1;

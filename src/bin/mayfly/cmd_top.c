@@ -6,6 +6,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "bin/mayfly/histogram.h"
 #include "bin/mayfly/lambda.h"
 #include "bin/mayfly/samples.h"
 #include "bin/mayfly/term.h"
@@ -27,6 +28,12 @@ struct function_row {
 	double rate; /* since the refresh before; negative: not known yet */
 };
 
+/* How a new environment was made, and the parts of the time that its first invocation took. */
+static const char *const kinds[] = {"start", "restore"};
+static const char *const phases[] = {"queued", "sandbox", "init", "restore", "function", "response", "total"};
+#define KINDS ARRAY_LEN(kinds)
+#define PHASES ARRAY_LEN(phases)
+
 struct view {
 	struct function_row rows[FUNCTIONS_MAX];
 	size_t count;
@@ -35,6 +42,7 @@ struct view {
 		double value;
 	} states[STATES_MAX];
 	size_t state_count;
+	struct histogram cold[KINDS][PHASES]; /* seconds */
 	double running, waiting, memory, memory_max, started_s;
 	uint64_t at_ns;
 };
@@ -75,8 +83,25 @@ static struct function_row *row_of(struct view *v, struct str name)
 	return &v->rows[v->count++];
 }
 
+static size_t index_of(const char *const *names, size_t n, struct str name)
+{
+	size_t i = 0;
+	while (i < n && !str_eqz(name, names[i]))
+		i++;
+	return i;
+}
+
+static void add_cold(struct view *v, const struct sample *s)
+{
+	size_t kind = index_of(kinds, KINDS, sample_label(s, "kind")), phase = index_of(phases, PHASES, sample_label(s, "phase"));
+	if (kind < KINDS && phase < PHASES)
+		histogram_add(&v->cold[kind][phase], s);
+}
+
 static void add(struct view *v, const struct sample *s)
 {
+	if (str_eqz(s->name, "mayfly_cold_start_seconds_bucket"))
+		add_cold(v, s);
 	struct str function = sample_label(s, "function"), state = sample_label(s, "state");
 	for (size_t i = 0; i < ARRAY_LEN(sums); i++) {
 		struct function_row *row = function.p && str_eqz(s->name, sums[i].name) ? row_of(v, function) : NULL;
@@ -138,6 +163,43 @@ static void print_head(struct cli *cli, const struct view *v)
 	printf("; %s of %s memory promised\n\n", term_bytes(memory, v->memory), term_bytes(most, v->memory_max));
 }
 
+/* A phase that no invocation of this kind had is empty. */
+static void add_quantiles(struct term_table *t, const struct histogram *h)
+{
+	char median[TERM_TEXT], p99[TERM_TEXT], text[2 * TERM_TEXT];
+	double low = histogram_quantile(h, 0.5), high = histogram_quantile(h, 0.99);
+	if (low < 0)
+		snprintf(text, sizeof text, "-");
+	else
+		snprintf(text, sizeof text, "%s / %s", term_ms(median, 1000 * low), term_ms(p99, 1000 * high));
+	term_table_add(t, text);
+}
+
+static void print_cold(struct cli *cli, const struct view *v)
+{
+	static const char *const titles[] = {"COLD START", ">COUNT", ">QUEUED", ">SANDBOX", ">INIT", ">RESTORE", ">FUNCTION", ">RESPONSE", ">TOTAL"};
+	struct term_table t;
+	char text[TERM_TEXT];
+	double count = 0;
+	term_table_init(&t, titles, ARRAY_LEN(titles));
+	for (size_t kind = 0; kind < KINDS; kind++) {
+		double n = histogram_count(&v->cold[kind][PHASES - 1]);
+		if (n == 0)
+			continue;
+		count += n;
+		snprintf(text, sizeof text, "%.0f", n);
+		term_table_add(&t, kinds[kind]);
+		term_table_add(&t, text);
+		for (size_t phase = 0; phase < PHASES; phase++)
+			add_quantiles(&t, &v->cold[kind][phase]);
+	}
+	if (count > 0) {
+		term_table_print(cli, &t, stdout);
+		printf("%smedian / 99th percentile since the server's start%s\n\n", term_out(cli, TERM_DIM), term_out(cli, TERM_PLAIN));
+	}
+	term_table_release(&t);
+}
+
 static void add_number(struct term_table *t, double value)
 {
 	char text[TERM_TEXT];
@@ -166,6 +228,22 @@ static void print_table(struct cli *cli, const struct view *v, size_t most)
 	term_table_release(&t);
 }
 
+static json_t *cold_object(const struct view *v)
+{
+	json_t *all = json_object();
+	for (size_t kind = 0; kind < KINDS; kind++) {
+		json_t *one = json_pack("{s:f}", "count", histogram_count(&v->cold[kind][PHASES - 1]));
+		for (size_t phase = 0; phase < PHASES; phase++) {
+			const struct histogram *h = &v->cold[kind][phase];
+			if (histogram_count(h) > 0)
+				json_object_set_new(one, phases[phase], json_pack("{s:f, s:f}", "median_ms", 1000 * histogram_quantile(h, 0.5), "p99_ms",
+				                                                  1000 * histogram_quantile(h, 0.99)));
+		}
+		json_object_set_new(all, kinds[kind], one);
+	}
+	return all;
+}
+
 static int print_object(const struct view *v)
 {
 	CLEANUP_JSON json_t *o = json_pack("{s:f, s:f, s:f, s:f}", "running", v->running, "waiting", v->waiting, "memory_bytes", v->memory,
@@ -181,6 +259,7 @@ static int print_object(const struct view *v)
 	}
 	json_object_set_new(o, "environments", states);
 	json_object_set_new(o, "functions", functions);
+	json_object_set_new(o, "cold_starts", cold_object(v));
 	return cli_print_json(o);
 }
 
@@ -219,6 +298,7 @@ static int live(struct cli *cli, struct view *v, struct view *before, unsigned i
 	while ((r = fill(cli, v, before)) == 0) {
 		fputs("\033[H\033[J", stdout);
 		print_head(cli, v);
+		print_cold(cli, v);
 		print_table(cli, v, 40);
 		fputs("\nq ends", stdout);
 		fflush(stdout);
@@ -238,6 +318,7 @@ static int once(struct cli *cli, struct view *v, struct view *before)
 	if (cli->json)
 		return print_object(v);
 	print_head(cli, v);
+	print_cold(cli, v);
 	print_table(cli, v, FUNCTIONS_MAX);
 	return 0;
 }

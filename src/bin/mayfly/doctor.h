@@ -26,6 +26,7 @@ struct doctor_row {
 };
 
 const struct doctor_row *doctor_kernel_rows(size_t *count);  /* what the kernel offers */
+const struct doctor_row *doctor_snapshot_rows(size_t *count); /* what checkpoint and restore need */
 const struct doctor_row *doctor_machine_rows(size_t *count); /* programs, runtimes, limits, room */
 
 void finding_set(struct finding *f, enum finding_level level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

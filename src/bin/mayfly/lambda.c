@@ -59,9 +59,8 @@ static int is_ready(struct cli *cli, const char *name, const json_t *c)
 	return strcmp(state, "Pending") != 0 && strcmp(update, "InProgress") != 0;
 }
 
-int lambda_wait(struct cli *cli, const char *name, json_t **configuration)
+static int wait_for(struct cli *cli, const char *path, const char *name, json_t **configuration)
 {
-	CLEANUP_FREE char *path = client_path(LAMBDA_FUNCTIONS "/%s/configuration", name);
 	uint64_t until_ns = clock_mono_ns() + WAIT_SECONDS * NS_PER_S;
 	unsigned wait_ms = WAIT_FIRST_MS;
 	while (clock_mono_ns() < until_ns) {
@@ -79,6 +78,25 @@ int lambda_wait(struct cli *cli, const char *name, json_t **configuration)
 		wait_ms = wait_ms * 2 > WAIT_MOST_MS ? WAIT_MOST_MS : wait_ms * 2;
 	}
 	return cli_fail(cli, "%s is still not ready after %d s; mayfly info %s shows its state", name, WAIT_SECONDS, name);
+}
+
+int lambda_wait(struct cli *cli, const char *name, json_t **configuration)
+{
+	CLEANUP_FREE char *path = client_path(LAMBDA_FUNCTIONS "/%s/configuration", name);
+	return wait_for(cli, path, name, configuration);
+}
+
+int lambda_wait_version(struct cli *cli, const char *name, const json_t *published)
+{
+	const char *version = cli_json_text(published, "Version", "$LATEST");
+	if (strcmp(cli_json_text(published, "State", "Active"), "Pending") != 0)
+		return 0;
+	CLEANUP_FREE char *path = client_path(LAMBDA_FUNCTIONS "/%s/configuration?Qualifier=%s", name, version);
+	CLEANUP_FREE char *shown = NULL;
+	term_progress(cli, "taking the image of version %s", version);
+	if (asprintf(&shown, "version %s of %s", version, name) < 0)
+		shown = NULL;
+	return wait_for(cli, path, shown ? shown : name, NULL);
 }
 
 int lambda_list(struct cli *cli, const char *path, const char *key, json_t **list)

@@ -11,6 +11,8 @@
 int lambda_get(struct cli *cli, const char *name, const char *qualifier, bool may_miss, json_t **function);
 /* Waits until the function is Active and its last update is through; gives its configuration (may be NULL). */
 int lambda_wait(struct cli *cli, const char *name, json_t **configuration);
+/* The same for what PublishVersion answered, where that is still Pending (SnapStart takes an image first). */
+int lambda_wait_version(struct cli *cli, const char *name, const json_t *published);
 /* Every page of a list: `path` without Marker, `key` the array's name. A new array. */
 int lambda_list(struct cli *cli, const char *path, const char *key, json_t **list);
 /* Sends a zip as the function's code and waits. */
