@@ -78,6 +78,48 @@ TEST(faults_and_statuses)
 	fixture_release(&x);
 }
 
+TEST(restores)
+{
+	struct fixture x;
+	fixture_init(&x, 64u << 20);
+	struct log_stream *s = logs_open_stream(x.logs, &x.version, NULL);
+	log_stream_restore_start(s, &x.version);
+	log_stream_restore_report(s, 1234567, NULL, NULL);
+	log_stream_start(s, ID1, "7", false);
+	log_stream_end(s, &(struct log_report){.request_id = ID1, .duration_ns = 147156000, .memory_mb = 512, .has_restore = true,
+	                                       .max_memory_bytes = 91u << 20, .restore_ns = 500795000, .billed_restore_ns = 52100000});
+	log_stream_restore_report(s, 10000000000, "timeout", NULL);
+	log_stream_restore_report(s, 2000000, "error", "Runtime.ExitError");
+	log_stream_init_report(s, 1000000, true, "error", "Runtime.ExitError");
+	CLEANUP_FREE char *all = read_head(&x, log_stream_name(s));
+	const char *first = "RESTORE_START Runtime Version: python:3.11.v1\tRuntime Version ARN: arn:aws:lambda:us-east-1::runtime:";
+	CHECK(strncmp(all, first, strlen(first)) == 0);
+	CHECK_STR(strchr(all, '\n') + 1, "RESTORE_REPORT Restore Duration: 1.23 ms\nSTART RequestId: " ID1 " Version: 7\nEND RequestId: " ID1 "\n"
+		"REPORT RequestId: " ID1 "\tDuration: 147.16 ms\tBilled Duration: 201 ms\tMemory Size: 512 MB\tMax Memory Used: 91 MB\t"
+		"Restore Duration: 500.80 ms\tBilled Restore Duration: 53 ms\t\n"
+		"RESTORE_REPORT Restore Duration: 10000.00 ms\tStatus: timeout\n"
+		"RESTORE_REPORT Restore Duration: 2.00 ms\tStatus: error\tError Type: Runtime.ExitError\n"
+		"INIT_REPORT Init Duration: 1.00 ms\tPhase: invoke\tStatus: error\tError Type: Runtime.ExitError\n");
+	log_stream_close(s);
+	x.version.log_format = LOG_FORMAT_JSON;
+	x.version.system_log_level = "INFO";
+	s = logs_open_stream(x.logs, &x.version, NULL);
+	log_stream_restore_start(s, &x.version);
+	log_stream_restore_report(s, 15190000, NULL, NULL);
+	log_stream_start(s, ID1, "7", false);
+	log_stream_end(s, &(struct log_report){.request_id = ID1, .duration_ns = 1500000, .memory_mb = 128, .max_memory_bytes = 1,
+	                                       .has_restore = true, .restore_ns = 15190000, .billed_restore_ns = 1});
+	log_stream_restore_report(s, 2000000, "error", "Runtime.ExitError");
+	CLEANUP_FREE char *json = read_head(&x, log_stream_name(s));
+	CHECK(strstr(json, "\"type\":\"platform.restoreStart\",\"record\":{\"runtimeVersion\":\"python:3.11.v1\""));
+	CHECK(strstr(json, "\"type\":\"platform.restoreReport\",\"record\":{\"status\":\"success\",\"metrics\":{\"durationMs\":15.190}}}\n"));
+	CHECK(strstr(json, "\"maxMemoryUsedMB\":1,\"restoreDurationMs\":15.190,\"billedRestoreDurationMs\":1}"));
+	CHECK(strstr(json, "\"type\":\"platform.restoreRuntimeDone\",\"record\":{\"status\":\"error\",\"errorType\":\"Runtime.ExitError\"}}\n"));
+	CHECK(!strstr(json, "\"type\":\"platform.restoreRuntimeDone\",\"record\":{\"status\":\"success\"")); /* only at DEBUG */
+	log_stream_close(s);
+	fixture_release(&x);
+}
+
 TEST(json_format)
 {
 	struct fixture x;
@@ -549,7 +591,7 @@ TEST(many_groups_need_few_files)
 	fixture_release(&x);
 }
 
-TESTS(T(lines_of_an_invocation_as_lambda_writes_them), T(faults_and_statuses), T(json_format), T(a_missing_runtime_is_said),
+TESTS(T(lines_of_an_invocation_as_lambda_writes_them), T(faults_and_statuses), T(restores), T(json_format), T(a_missing_runtime_is_said),
       T(tail_is_the_last_4_kb), T(long_lines_are_cut_and_memory_is_bounded),
       T(pages_lead_through_a_stream_both_ways_over_segments), T(disk_use_is_bounded_by_rotation),
       T(everything_is_there_after_a_restart), T(a_torn_record_is_skipped_and_written_over), T(filters),

@@ -25,16 +25,26 @@ TEST(an_invocation_counts_everywhere)
 	metrics_count_invocation(m, &inv);
 	inv = (struct metrics_invocation){.function = f, .throttled = true, .throttle = THROTTLE_RESERVED};
 	metrics_count_invocation(m, &inv);
-	CHECK(shows(m, "mayfly_invocations_total{function=\"thumb\"} 1\n"));
+	inv = (struct metrics_invocation){.function = f, .cold = true, .cold_kind = METRIC_COLD_RESTORE, .submitted_ns = 1, .placed_ns = 2,
+	                                  .start_asked_ns = 10, .sandbox_done_ns = 20, .init_done_ns = 20 + 1200000, .sent_ns = 3, .answered_ns = 4,
+	                                  .done_ns = 1 + 1900000};
+	metrics_count_invocation(m, &inv);
+	CHECK(shows(m, "mayfly_cold_starts_total{function=\"thumb\",kind=\"restore\"} 1\n"));
+	CHECK(shows(m, "mayfly_cold_start_seconds_bucket{kind=\"restore\",phase=\"restore\",le=\"0.001\"} 0\n"
+	               "mayfly_cold_start_seconds_bucket{kind=\"restore\",phase=\"restore\",le=\"0.0015\"} 1\n"));
+	CHECK(shows(m, "mayfly_cold_start_seconds_sum{kind=\"restore\",phase=\"total\"} 0.001900000\n"));
+	CHECK(shows(m, "mayfly_cold_start_seconds_count{kind=\"start\",phase=\"init\"} 1\n"));
+	CHECK(!shows(m, "mayfly_cold_start_seconds_count{kind=\"restore\",phase=\"init\"}"));
+	CHECK(shows(m, "mayfly_invocations_total{function=\"thumb\"} 2\n"));
 	CHECK(shows(m, "mayfly_invocation_errors_total{function=\"thumb\",kind=\"timeout\"} 1\n"));
 	CHECK(shows(m, "mayfly_throttles_total{function=\"thumb\",reason=\"reserved\"} 1\n"));
 	CHECK(shows(m, "mayfly_cold_starts_total{function=\"thumb\",kind=\"start\"} 1\n"));
-	CHECK(shows(m, "mayfly_duration_seconds_bucket{function=\"thumb\",le=\"1\"} 0\n"));
-	CHECK(shows(m, "mayfly_duration_seconds_bucket{function=\"thumb\",le=\"2.5\"} 1\n"));
-	CHECK(shows(m, "mayfly_duration_seconds_bucket{function=\"thumb\",le=\"+Inf\"} 1\n"));
-	CHECK(shows(m, "mayfly_duration_seconds_sum{function=\"thumb\"} 2.000000000\n"));
+	CHECK(shows(m, "mayfly_duration_seconds_bucket{function=\"thumb\",le=\"1\"} 1\n"));
+	CHECK(shows(m, "mayfly_duration_seconds_bucket{function=\"thumb\",le=\"2.5\"} 2\n"));
+	CHECK(shows(m, "mayfly_duration_seconds_bucket{function=\"thumb\",le=\"+Inf\"} 2\n"));
+	CHECK(shows(m, "mayfly_duration_seconds_sum{function=\"thumb\"} 2.000000001\n"));
 	CHECK(shows(m, "mayfly_phase_seconds_count{phase=\"init\"} 1\n"));
-	CHECK(shows(m, "mayfly_queue_wait_seconds_bucket{le=\"0.0025\"} 0\nmayfly_queue_wait_seconds_bucket{le=\"0.0035\"} 1\n"));
+	CHECK(shows(m, "mayfly_queue_wait_seconds_bucket{le=\"0.0025\"} 1\nmayfly_queue_wait_seconds_bucket{le=\"0.0035\"} 2\n"));
 	CHECK(shows(m, "# TYPE mayfly_environments gauge\n"));
 	CHECK(!shows(m, "mayfly_invocations_total{function=\"other\"}"));
 	metrics_free(m);

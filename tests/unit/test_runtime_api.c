@@ -18,7 +18,8 @@ struct rig {
 	struct http_pool pool;
 	struct runtime_api api;
 	int client;
-	unsigned rounds, ready, answers, errors, idle, init_errors, faults;
+	unsigned rounds, ready, answers, errors, idle, init_errors, faults, parked, restore_errors;
+	bool answer_parked; /* inside on_restore_parked */
 	enum runtime_fault fault;
 	char body[64], type[64], heard[8192];
 };
@@ -61,8 +62,33 @@ static void on_fault(struct runtime_api *api, enum runtime_fault fault)
 	r->fault = fault;
 }
 
+static const struct runtime_restored restored = {
+	.credentials = {.access_key = "ASIA1", .secret = "s/1+", .token = "t1", .expires_wall_ms = 1763999990000},
+	.log_group = "/aws/lambda/f", .log_stream = "2025/11/24/[7]ab"};
+
+static void on_restore_parked(struct runtime_api *api)
+{
+	struct rig *r = api->arg;
+	r->parked++;
+	if (r->answer_parked)
+		runtime_api_restore(api, &restored);
+}
+
+static void on_restore_error(struct runtime_api *api, struct http_blob *blob, struct str type)
+{
+	struct rig *r = api->arg;
+	note(r, blob, type);
+	r->restore_errors++;
+}
+
+static void credentials(struct runtime_api *api, struct runtime_credentials *out)
+{
+	*out = restored.credentials;
+}
+
 static const struct runtime_api_events events = {
-	.on_ready = on_ready, .on_answer = on_answer, .on_idle = on_idle, .on_init_error = on_init_error, .on_fault = on_fault};
+	.on_ready = on_ready, .on_answer = on_answer, .on_idle = on_idle, .on_init_error = on_init_error, .on_fault = on_fault,
+	.on_restore_parked = on_restore_parked, .on_restore_error = on_restore_error, .credentials = credentials};
 
 static int connect_client(struct rig *r)
 {
@@ -332,7 +358,124 @@ TEST(trailers_turn_an_answer_into_an_error)
 	CHECK_INT(rig_free(r), 0);
 }
 
-TESTS(T(next_answer_next), T(wrong_order_and_wrong_id_are_refused), T(errors_carry_their_type), T(init_error_ends_init),
+#define RESTORE_NEXT "GET /2018-06-01/runtime/restore/next HTTP/1.1\r\nHost: x\r\n\r\n"
+#define RESTORE_ERROR(n) \
+	"POST /2018-06-01/runtime/restore/error HTTP/1.1\r\nHost: x\r\nContent-Length: " n "\r\n" \
+	"Lambda-Runtime-Function-Error-Type: Runtime.HookError\r\n\r\n"
+
+TEST(a_runtime_waits_to_be_saved_and_goes_on)
+{
+	struct rig *r = rig_new();
+	CHECK_STR(say(r, RESTORE_NEXT), "");
+	CHECK(r->parked == 1 && r->ready == 0 && r->api.state == RUNTIME_RESTORE_READY && r->api.next);
+	runtime_api_restore(&r->api, &restored);
+	const char *got = hear(r);
+	CHECK(has(got, "HTTP/1.1 200") && has(got, "{\"AWS_ACCESS_KEY_ID\":\"ASIA1\",\"AWS_SECRET_ACCESS_KEY\":\"s/1+\",\"AWS_SESSION_TOKEN\":\"t1\","
+	          "\"AWS_LAMBDA_LOG_GROUP_NAME\":\"/aws/lambda/f\",\"AWS_LAMBDA_LOG_STREAM_NAME\":\"2025/11/24/[7]ab\"}"));
+	CHECK_STR(say(r, NEXT), "");
+	CHECK(r->ready == 1 && r->idle == 0);
+	deliver(r, "id-1", "{}");
+	CHECK(has(hear(r), "Lambda-Runtime-Aws-Request-Id: id-1"));
+	CHECK(has(say(r, RESTORE_NEXT), "403") && has(r->heard, "from Running to RestoreReady"));
+	CHECK(has(say(r, RESTORE_ERROR("2") "{}"), "403") && has(r->heard, "from Running to RuntimeRestoreErrorState"));
+	CHECK_INT(rig_free(r), 0);
+}
+
+TEST(order_around_the_restore)
+{
+	struct rig *r = rig_new();
+	int first = r->client;
+	CHECK(has(say(r, RESTORE_ERROR("2") "{}"), "403") && has(r->heard, "from Started to RuntimeRestoreErrorState"));
+	say(r, RESTORE_NEXT);
+	r->client = connect_client(r);
+	CHECK(has(say(r, NEXT), "403") && has(r->heard, "from RestoreReady to Ready"));
+	CHECK(has(say(r, INIT_ERROR_HEAD("2") "{}"), "403") && r->init_errors == 0);
+	/* A second caller takes the place of the first, and nobody is told twice. */
+	CHECK_STR(say(r, RESTORE_NEXT), "");
+	CHECK(r->parked == 1);
+	runtime_api_restore(&r->api, &restored);
+	CHECK(has(hear(r), "ASIA1"));
+	CHECK(has(say(r, RESTORE_NEXT), "403") && has(r->heard, "from Restoring to RestoreReady"));
+	close(first);
+	CHECK_INT(rig_free(r), 0);
+}
+
+TEST(hooks_that_fail_after_a_restore)
+{
+	struct rig *r = rig_new();
+	r->answer_parked = true;
+	CHECK(has(say(r, RESTORE_NEXT), "ASIA1"));
+	CHECK(has(say(r, RESTORE_ERROR("7") "{\"e\":1}"), "202"));
+	CHECK(r->restore_errors == 1 && r->init_errors == 0 && r->api.state == RUNTIME_RESTORE_ERROR);
+	CHECK_STR(r->type, "Runtime.HookError");
+	CHECK_STR(r->body, "{\"e\":1}");
+	CHECK(has(say(r, NEXT), "403") && r->ready == 0);
+	CHECK_INT(rig_free(r), 0);
+
+	r = rig_new(); /* a report that breaks off is none */
+	r->answer_parked = true;
+	say(r, RESTORE_NEXT);
+	say(r, RESTORE_ERROR("7") "{");
+	close(r->client);
+	r->client = connect_client(r);
+	hear(r);
+	say(r, NEXT);
+	CHECK(r->restore_errors == 0 && r->ready == 1);
+	CHECK_INT(rig_free(r), 0);
+}
+
+TEST(credentials_for_sdks)
+{
+	struct rig *r = rig_new();
+	CHECK(has(say(r, "GET /2021-04-23/credentials HTTP/1.1\r\nHost: x\r\n\r\n"), "HTTP/1.1 200"));
+	CHECK(has(r->heard, "{\"AccessKeyId\":\"ASIA1\",\"SecretAccessKey\":\"s/1+\",\"Token\":\"t1\",\"Expiration\":\"2025-11-24T15:59:50Z\"}"));
+	CHECK(has(say(r, "POST /2021-04-23/credentials HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"), "404"));
+	CHECK_INT(rig_free(r), 0);
+}
+
+/* The end that a restored process believes to have asked on, over TCP as it is. */
+static int adopt(struct rig *r, bool restore_next, unsigned *port)
+{
+	struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof any;
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(listener, (struct sockaddr *)&any, sizeof any) < 0 || listen(listener, 1) < 0 ||
+	    getsockname(listener, (struct sockaddr *)&any, &size) < 0 || connect(client, (struct sockaddr *)&any, size) < 0)
+		abort();
+	size = sizeof any;
+	int accepted = accept4(listener, (struct sockaddr *)&any, &size, SOCK_CLOEXEC);
+	*port = ntohs(any.sin_port);
+	close(listener);
+	return runtime_api_adopt(&r->api, accepted, restore_next, NULL) == 0 ? client : -1;
+}
+
+TEST(a_restored_process_is_taken_over_while_it_waits)
+{
+	struct rig *r = rig_new();
+	unsigned port;
+	close(r->client);
+	r->client = adopt(r, false, &port);
+	CHECK_STR(hear(r), "");
+	CHECK(r->ready == 1 && r->parked == 0);
+	CHECK_INT(runtime_api_next_port(&r->api), port);
+	deliver(r, "id-1", "[7]");
+	CHECK(has(hear(r), "\r\n\r\n[7]"));
+	CHECK_INT(runtime_api_next_port(&r->api), 0);
+	CHECK(has(say(r, ANSWER("id-1", "42") NEXT), "202") && r->answers == 1 && r->idle == 1);
+	CHECK_INT(rig_free(r), 0);
+
+	r = rig_new();
+	close(r->client);
+	r->client = adopt(r, true, &port);
+	r->answer_parked = true;
+	CHECK(has(hear(r), "AWS_SESSION_TOKEN") && r->parked == 1 && r->ready == 0);
+	CHECK_STR(say(r, NEXT), "");
+	CHECK(r->ready == 1);
+	CHECK_INT(rig_free(r), 0);
+}
+
+TESTS(T(a_runtime_waits_to_be_saved_and_goes_on), T(order_around_the_restore), T(hooks_that_fail_after_a_restore), T(credentials_for_sdks),
+      T(a_restored_process_is_taken_over_while_it_waits), T(next_answer_next), T(wrong_order_and_wrong_id_are_refused), T(errors_carry_their_type), T(init_error_ends_init),
       T(init_error_with_a_late_body), T(init_error_that_is_too_large_or_breaks_off), T(long_texts_wait_whole),
       T(an_event_waits_for_a_runtime_that_reconnects), T(an_undelivered_event_is_freed), T(faults_of_an_answer), T(an_answer_without_room),
       T(trailers_turn_an_answer_into_an_error))

@@ -13,6 +13,26 @@ static double ms(uint64_t from_ns, uint64_t to_ns)
 	return to_ns > from_ns ? (double)(to_ns - from_ns) / (double)NS_PER_MS : 0;
 }
 
+static void write_ms(struct json_writer *j, const char *key, uint64_t from_ns, uint64_t to_ns)
+{
+	json_write_key(j, key);
+	json_write_double(j, ms(from_ns, to_ns));
+}
+
+static void write_start_times(struct json_writer *j, const struct worker *w)
+{
+	if (worker_is_restored(w) && w->sandbox_ns) {
+		uint64_t done_ns = w->init_ns ? w->init_ns : w->sandbox_ns, began_ns = done_ns - worker_restore_ns(w, done_ns);
+		write_ms(j, "sandbox_ms", w->asked_ns, began_ns);
+		write_ms(j, "restore_ms", began_ns, done_ns);
+		return;
+	}
+	if (w->sandbox_ns)
+		write_ms(j, "sandbox_ms", w->asked_ns, w->sandbox_ns);
+	if (w->init_ns)
+		write_ms(j, "init_ms", w->sandbox_ns, w->init_ns);
+}
+
 static void write_worker(struct json_writer *j, struct worker *w, uint64_t now_ns)
 {
 	char id[24];
@@ -21,19 +41,12 @@ static void write_worker(struct json_writer *j, struct worker *w, uint64_t now_n
 	json_write_key_z(j, "id", id);
 	json_write_key_z(j, "function", w->version->name);
 	json_write_key_z(j, "version", w->version->version);
+	json_write_key_z(j, "kind", worker_kind_name(w->kind));
 	json_write_key_z(j, "state", worker_state_name(w->state));
-	json_write_key(j, "age_ms");
-	json_write_double(j, ms(w->asked_ns, now_ns));
+	write_ms(j, "age_ms", w->asked_ns, now_ns);
 	json_write_key_int(j, "memory_mb", w->version->memory_mb);
 	json_write_key_int(j, "peak_bytes", (int64_t)worker_peak_bytes(w, now_ns));
-	if (w->sandbox_ns) {
-		json_write_key(j, "sandbox_ms");
-		json_write_double(j, ms(w->asked_ns, w->sandbox_ns));
-	}
-	if (w->init_ns) {
-		json_write_key(j, "init_ms");
-		json_write_double(j, ms(w->sandbox_ns, w->init_ns));
-	}
+	write_start_times(j, w);
 	if (w->invocation)
 		json_write_key_z(j, "request_id", w->invocation->request_id);
 	json_write_close(j);

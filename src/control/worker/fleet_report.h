@@ -6,8 +6,9 @@
 
 struct fleet;
 
-/* {"counts": {state: n}, "environments": [{"id", "function", "version", "state", "age_ms", "memory_mb", "peak_bytes",
- * "sandbox_ms", "init_ms", "request_id"}], "stand_ins": {runtime: interpreter that runs it, where its own is missing}}; at most 1,000 environments are listed. */
+/* {"counts": {state: n}, "environments": [{"id", "function", "version", "kind": "plain" | "restored" | "template" | "trial", "state",
+ * "age_ms", "memory_mb", "peak_bytes", "sandbox_ms", "init_ms" (a restored one: "restore_ms", hooks included), "request_id"}],
+ * "stand_ins": {runtime: interpreter that runs it, where its own is missing}}; at most 1,000 environments are listed. */
 void fleet_report(const struct fleet *f, struct buf *out);
 
 #endif

@@ -18,6 +18,13 @@ const char *worker_state_name(enum worker_state state)
 	return names[state];
 }
 
+const char *worker_kind_name(enum worker_kind kind)
+{
+	static const char *const names[] = {
+		[WORKER_PLAIN] = "plain", [WORKER_RESTORED] = "restored", [WORKER_TEMPLATE] = "template", [WORKER_TRIAL] = "trial"};
+	return names[kind];
+}
+
 void worker_set_state(struct worker *w, enum worker_state state)
 {
 	struct fleet *f = w->fleet;

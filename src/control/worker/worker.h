@@ -146,5 +146,6 @@ void worker_stop(struct worker *w, uint32_t grace_ms);
 /* Inside on_dead: this invocation gets the failed init as its answer, and is logged as one that ran there. */
 void worker_log_failed_start(struct worker *w, struct invocation *inv);
 const char *worker_state_name(enum worker_state state);
+const char *worker_kind_name(enum worker_kind kind);
 
 #endif
