@@ -96,6 +96,7 @@ void snapshots_report(struct snapshots *s, struct buf *out)
 	}
 	json_write_init(&j, out);
 	json_write_object(&j);
+	json_write_key_z(&j, "default", s->deps.settings->snapshot_default);
 	json_write_key_int(&j, "images", images);
 	json_write_key_int(&j, "file_bytes", (int64_t)file_bytes);
 	json_write_key_int(&j, "resident_bytes", (int64_t)resident_bytes);

@@ -80,7 +80,8 @@ void snapshots_on_dead(struct snapshots *s, struct worker *w, struct worker_fail
 
 /* JSON for `mayfly info` and `mayfly images` (GET /_mayfly/snapshots):
  *
- *   {"images": 2, "file_bytes": 31457280, "resident_bytes": 18874368, "wanted": 1,
+ *   {"default": "auto",                 (mode of functions that do not choose)
+ *    "images": 2, "file_bytes": 31457280, "resident_bytes": 18874368, "wanted": 1,
  *    "versions": [{"function": "f", "version": "$LATEST", "mode": "auto"|"always"|"off", "snap_start": false, "single_use": false,
  *      "state": "none"|"wanted"|"template"|"dump"|"trial"|"ready"|"unusable",
  *      "reason": "holds a connection to 10.0.0.5:5432 that was opened during init",   (why there is none, or what went wrong last;
@@ -89,7 +90,7 @@ void snapshots_on_dead(struct snapshots *s, struct worker *w, struct worker_fail
  *      "plain_until_ms": 1795440000000,    (an image is there, but starts are plain until then: restores failed)
  *      "image": {"key": "<64 hex>", "taken_ms": 1795440000000, "file_bytes": n, "resident_bytes": n, "dump_ms": 21.4,
  *                "park": "invocation"|"restore"},                                    (absent without one)
- *      "restores": 1234, "failed_restores": 0, "restore_ms": {"median": 1.9, "p99": 5.8}  (of this server's life; of the latest
+ *      "restores": 1234, "failed_restores": 0, "restore_ms": {"median": 1.9, "p99": 5.8}  (of this server's life; order to readiness of the latest
  *                                                                                        512; restore_ms absent when 0)
  *    }]}
  *
