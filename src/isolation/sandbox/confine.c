@@ -81,12 +81,9 @@ int confine_limits(struct error *err)
 		int what;
 		rlim_t soft, hard;
 	} rows[] = {
-		{RLIMIT_NOFILE, LIMIT_FILES, LIMIT_FILES},
-		{RLIMIT_NPROC, LIMIT_PROCESSES, LIMIT_PROCESSES},
-		{RLIMIT_CORE, 0, 0},
-		{RLIMIT_MEMLOCK, 65536, 65536},
-		{RLIMIT_STACK, 8u << 20, RLIM_INFINITY},
-		{RLIMIT_MSGQUEUE, 819200, 819200},
+#define L(what, soft, hard) {what, soft, hard},
+#include "isolation/sandbox/confine_limits.def"
+#undef L
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct rlimit now, want = {rows[i].soft, rows[i].hard};

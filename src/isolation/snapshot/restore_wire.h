@@ -32,6 +32,7 @@ struct restore_reply {
 	int32_t sys;     /* errno */
 	uint32_t detail; /* index of the row, where there is one */
 	uint64_t ns;     /* from the request's arrival */
+	uint64_t bytes;  /* RESTORE_READY: of anonymous memory that restored processes share */
 };
 
 enum restore_step {
