@@ -17,7 +17,7 @@ LIBEXEC = $(DESTDIR)$(PREFIX)/libexec/mayfly
 SHARE = $(DESTDIR)$(PREFIX)/share
 UNIT = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
-PROGRAMS = mayflyd mayfly-control mayfly-init mayfly-unpack
+PROGRAMS = mayflyd mayfly-control mayfly-init mayfly-unpack mayfly-restore
 INTERPRETERS = $(wildcard /usr/bin/python3.[0-9] /usr/bin/python3.[0-9][0-9] /usr/local/bin/python3.[0-9] /usr/local/bin/python3.[0-9][0-9])
 
 all: ninja pyc reference ## build everything into build/

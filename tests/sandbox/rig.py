@@ -35,7 +35,10 @@ def _message_numbers():
 TYPES = _message_numbers()
 BODY = {
     "HELLO": ("<IIQBBHxxxx", ("version", "max_environments", "memory_mb", "loopback", "restarted", "port")),
-    "ENV_STARTED": ("<QQIBBxx", ("env_id", "sandbox_ns", "pid", "cgroup_v2", "pooled")),
+    "ENV_STARTED": ("<QQIBBBBQQ", ("env_id", "sandbox_ns", "pid", "cgroup_v2", "pooled", "restored", "park", "restore_ns", "image_bytes")),
+    "SNAPSHOT_DONE": ("<Q32sQQQI240sxxxx", ("env_id", "key", "file_bytes", "resident_bytes", "dump_ns", "code", "msg")),
+    "IMAGE_FOUND": ("<32sQQQIxxxx", ("key", "file_bytes", "resident_bytes", "taken_wall_ms", "park")),
+    "IMAGE_GONE": ("<32s240s", ("key", "msg")),
     "ENV_FAILED": ("<QI240sxxxx", ("env_id", "code", "msg")),
     "ENV_EXITED": ("<QIiQ", ("env_id", "how", "status", "peak_bytes")),
     "UNPACK_DONE": ("<QQI240sxxxx", ("job_id", "unzipped_bytes", "code", "msg")),
@@ -72,13 +75,20 @@ class Message:
         layout, names = BODY[self.kind]
         assert size == struct.calcsize(layout), (self.kind, size)
         for name, value in zip(names, struct.unpack_from(layout, raw, 8)):
-            if isinstance(value, bytes):
+            if isinstance(value, bytes) and name != "key":
                 value = value.split(b"\0")[0].decode()
             setattr(self, name, value)
 
 
 def packet(kind, body):
     return struct.pack("<II", TYPES.index(kind), len(body)) + body
+
+
+PLAIN, RESTORE, TRIAL = range(3)  # enum ipc_start
+
+
+def env_start(env_id, memory=128, tmp=512, network=0, layers=0, how=PLAIN, key=b""):
+    return packet("ENV_START", struct.pack("<QIIIIII32s", env_id, memory, tmp, network, layers, how, 0, key))
 
 
 def launch_fd(argv, env=None, candidates=1, seal=True):
@@ -97,13 +107,14 @@ class Env:
 
     def __init__(self, server, env_id):
         self.server, self.id, self.out = server, env_id, b""
-        self.api = self.endpoint = self.log = self.freeze = self.peak = -1
+        self.api = self.endpoint = self.log = self.freeze = self.peak = self.parked = self.inner = -1
         self.exited = None
         self.started = None
 
     def take(self, m):
         self.started = m
-        self.api, self.endpoint, self.log, self.freeze, self.peak = m.fds
+        self.api, self.endpoint, self.log, self.freeze, self.peak = m.fds[:5]
+        self.parked, self.inner = (m.fds[5:] + [-1, -1])[:2]
 
     def read(self, until=None, timeout=WAIT_S):
         """Reads the log until `until` is in it, or its end."""
@@ -135,10 +146,10 @@ class Env:
         self.server.send("ENV_KILL", struct.pack("<QII", self.id, grace_ms, 0))
 
     def close(self):
-        for fd in (self.api, self.endpoint, self.log, self.freeze, self.peak):
+        for fd in (self.api, self.endpoint, self.log, self.freeze, self.peak, self.parked, self.inner):
             if fd >= 0:
                 os.close(fd)
-        self.api = self.endpoint = self.log = self.freeze = self.peak = -1
+        self.api = self.endpoint = self.log = self.freeze = self.peak = self.parked = self.inner = -1
 
 
 class Server:
@@ -150,7 +161,7 @@ class Server:
         os.makedirs(os.path.dirname(self.data), mode=0o700, exist_ok=True)
         self.bin = os.path.join(self.folder, "bin")
         os.mkdir(self.bin)
-        for name in ("mayflyd", "mayfly-init", "mayfly-unpack"):
+        for name in ("mayflyd", "mayfly-init", "mayfly-unpack", "mayfly-restore"):
             shutil.copy2(os.path.join(BUILD, name), self.bin)
         shutil.copy2(os.path.join(BUILD, "tests/sandbox/sandbox-driver") if driver else "/bin/false",
                      os.path.join(self.bin, "mayfly-control"))
@@ -259,10 +270,11 @@ class Server:
         subprocess.run(["chown", "-R", f"{uid}:{uid}", top], check=True)
         return "/data/code/" + name
 
-    def request(self, argv, code, env=None, memory=128, tmp=512, network=0, layers=(), candidates=1, launch=None):
+    def request(self, argv, code, env=None, memory=128, tmp=512, network=0, layers=(), candidates=1, launch=None,
+                how=PLAIN, key=b""):
         self.next_id += 1
         fds = [launch if launch is not None else launch_fd(argv, env, candidates), self.open(code)] + [self.open(p) for p in layers]
-        self.send("ENV_START", struct.pack("<QIIII", self.next_id, memory, tmp, network, len(layers)), fds)
+        self.order(b"M" + env_start(self.next_id, memory, tmp, network, len(layers), how, key), fds)
         for fd in fds:
             os.close(fd)
         return Env(self, self.next_id)

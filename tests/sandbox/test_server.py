@@ -127,7 +127,7 @@ class Server(unittest.TestCase):
         s = self.server
         self.assertRegex(s.ready_line, r"^mayfly: ready on http://127\.0\.0\.1:\d+\n$")
         self.assertEqual(s.ready_line.strip().rsplit(":")[-1], str(s.hello.port))
-        self.assertEqual((s.hello.version, s.hello.loopback, s.hello.restarted), (1, 1, 0))
+        self.assertEqual((s.hello.version, s.hello.loopback, s.hello.restarted), (2, 1, 0))
         self.assertGreater(s.hello.max_environments, 0)
         with socket.create_connection(("127.0.0.1", s.hello.port)) as client:
             listener = socket.socket(fileno=os.dup(s.listener))
@@ -140,7 +140,7 @@ class Server(unittest.TestCase):
     def test_data_folder(self):
         s = self.server
         self.assertEqual(sorted(os.listdir(s.data)),
-                         ["blobs", "code", "config", "credentials", "format", "lock", "logs", "run", "spool", "store"])
+                         ["blobs", "code", "config", "credentials", "format", "images", "lock", "logs", "run", "spool", "store"])
         control = os.stat(os.path.join(s.data, "code")).st_uid
         self.assertNotEqual(control, 0)
         for name in ("credentials", "config"):
@@ -224,7 +224,7 @@ class Server(unittest.TestCase):
     def test_hostile_messages(self):
         s = self.server
         code = s.code({"x": ""})
-        start = lambda *f: rig.packet("ENV_START", struct.pack("<QIIII", *f))
+        start = rig.env_start
         good = rig.launch_fd(["/bin/true"])
         loose = rig.launch_fd(["/bin/true"], seal=False)
         host = os.open("/etc", os.O_PATH | os.O_DIRECTORY)
@@ -237,6 +237,8 @@ class Server(unittest.TestCase):
             (lambda: (rig.packet("ENV_EXITED", bytes(24)), ())),
             (lambda: (rig.packet("ENV_START", bytes(20)), ())),
             (lambda: (start(1, 128, 512, 0, 0), ())),
+            (lambda: (start(1, how=3), (good, folder()))),
+            (lambda: (rig.packet("SNAPSHOT", struct.pack("<Q32sIIII", 1, b"k", 2, 0, 0, 0)), ())),
             (lambda: (start(1, 128, 512, 0, 0), (good,))),
             (lambda: (start(0, 128, 512, 0, 0), (good, folder()))),
             (lambda: (start(1, 127, 512, 0, 0), (good, folder()))),
@@ -278,7 +280,7 @@ class Server(unittest.TestCase):
         s = self.server
         e = s.run(["/bin/sleep", "100"])
         code = s.code({"x": ""})
-        self.hostile(rig.packet("ENV_START", struct.pack("<QIIII", e.id, 128, 512, 0, 0)), (rig.launch_fd(["/bin/true"]), s.open(code)))
+        self.hostile(rig.env_start(e.id), (rig.launch_fd(["/bin/true"]), s.open(code)))
 
     def test_settings_that_are_no_settings(self):
         """Sealed, but garbage: mayfly-init refuses, nobody else reads it."""

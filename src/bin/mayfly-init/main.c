@@ -1,9 +1,10 @@
 /* mayfly-init: process 1 of an execution environment.
  *
  * Rights: none. It starts with the environment's one user, no capabilities, the functions' system call filter, and two
- * descriptors: the socket to mayflyd and the log pipe. It keeps none it does not need: it starts the runtime as process 2,
- * reaps what is orphaned, reports how the runtime ended and ends, and with it (as process 1) everything inside. It also ends
- * when its socket does. Small on purpose: it is part of every environment's memory. */
+ * descriptors: the socket to mayflyd and the log pipe. It keeps none it does not need: it starts the runtime as process 2
+ * (or is told which of its children it is, where it is restored from an image), reaps what is orphaned, reports how the
+ * runtime ended and ends, and with it (as process 1) everything inside. It also ends when its socket does. Small on purpose:
+ * it is part of every environment's memory. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -135,6 +136,15 @@ static void start_from(struct init *init, int launch_fd)
 	launch_release(&l);
 }
 
+/* A restored runtime has the log pipe's end from mayflyd. */
+static void adopt(struct init *init, pid_t pid)
+{
+	if (init->runtime || pid <= 1)
+		finish(EXIT_EXEC_FAILED, EINVAL);
+	init->runtime = pid;
+	close(WIRE_LOG_FD);
+}
+
 static void on_order(struct init *init)
 {
 	union {
@@ -155,6 +165,8 @@ static void on_order(struct init *init)
 		memcpy(&fd, CMSG_DATA(c), sizeof fd);
 	if (packet.order == WIRE_START)
 		start_from(init, fd);
+	else if (packet.order == WIRE_RUNTIME)
+		adopt(init, packet.pid);
 	else if (packet.order == WIRE_TERM && init->runtime)
 		kill(init->runtime, SIGTERM);
 }
@@ -188,9 +200,9 @@ int main(void)
 	for (;;) {
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			return 1;
+		/* Orders first, also one that came since: who the runtime is must be known before its end is seen. */
+		on_order(&init);
 		if (fds[1].revents)
 			reap(&init);
-		if (fds[0].revents)
-			on_order(&init);
 	}
 }

@@ -131,9 +131,10 @@ int control_start(struct server *s, struct error *err)
 	c->started_ns = clock_mono_ns();
 	ipc_init(&c->ipc, STEAL_FD(mine), FROM_MAYFLYD);
 	c->io = (struct ev_io){.fd = c->ipc.fd, .cb = on_message};
-	if (say_hello(s, err) < 0)
+	if (say_hello(s, err) < 0 || ev_io_start(s->loop, &c->io, EV_READ, err) < 0)
 		return -1;
-	return ev_io_start(s->loop, &c->io, EV_READ, err);
+	images_tell(s);
+	return 0;
 }
 
 /* ---- messages ---- */
@@ -157,6 +158,9 @@ static handler *const handlers[IPC_TYPE_COUNT] = {
 	[IPC_ENV_INITIALIZED] = env_on_initialized,
 	[IPC_ENV_KILL] = env_on_kill,
 	[IPC_UNPACK] = unpack_on_message,
+	[IPC_SNAPSHOT] = env_on_snapshot,
+	[IPC_IMAGE_KEEP] = images_on_keep,
+	[IPC_IMAGE_DROP] = images_on_drop,
 	[IPC_READY] = on_ready,
 };
 
@@ -268,6 +272,7 @@ bool control_reaped(struct server *s, pid_t pid, int status)
 	c->pid = 0;
 	envs_orphan(s);
 	unpack_orphan(s);
+	images_orphan(s);
 	if (s->stops)
 		ev_loop_stop(s->loop);
 	else

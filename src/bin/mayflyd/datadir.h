@@ -5,6 +5,7 @@
  *   credentials   AWS format, profile [default]: the all-powerful key, made once (0600, control's user)
  *   config        AWS format: region and endpoint
  *   run/          empty; mayflyd mounts on it, in its own namespace
+ *   images/       root's alone: images.h
  *   store/ code/ blobs/ logs/ spool/   control's, 0700 */
 #ifndef MAYFLYD_DATADIR_H
 #define MAYFLYD_DATADIR_H

@@ -2,7 +2,8 @@
  *
  *   queued -> making -> pooled -> attaching -> running -> dying -> cleaning -> (freed)
  *
- * `making` may be for a request or for the pool; everything from making to running may turn to dying. Each environment has a
+ * A sandbox that is asked for waits as `pooled` for what it needs (the /tmp image, a zygote); `attaching` ends with the one
+ * answer of attacher.h. `making` may be for a request or for the pool; everything from making to running may turn to dying. Each environment has a
  * slot: its host user, control groups, subvolume and addresses; the slot is free again when cleaning is done. */
 #ifndef MAYFLYD_ENV_H
 #define MAYFLYD_ENV_H
@@ -16,6 +17,9 @@
 #include "core/ipc/ipc.h"
 #include "core/spec/limits.h"
 
+struct zygote;
+struct env_dump;
+
 enum env_state { ENV_QUEUED, ENV_MAKING, ENV_POOLED, ENV_ATTACHING, ENV_RUNNING, ENV_DYING, ENV_CLEANING, ENV_STATE_COUNT };
 
 struct env {
@@ -28,10 +32,16 @@ struct env {
 	uint64_t id, asked_ns;
 	struct ipc_env_start start;
 	int launch_fd, code_fd, layer_fds[LIMIT_LAYERS];
+	struct zygote *zygote; /* to be restored from; held */
+	uint64_t restore_ns;   /* when a restore could begin: it was asked for, and the sandbox was there */
 	pid_t pid; /* of mayfly-init; 0 when none is alive */
 	int status; /* of mayfly-init, once reaped */
-	int init_fd, api_fd, endpoint_fd, log_fd;
-	struct helper helper;
+	bool tmp;   /* sandbox.h: these come of sandbox_make */
+	int init_fd, api_fd, endpoint_fd, log_fd, log_write_fd, spare_fd, pidfd;
+	struct helper helper;  /* makes, dumps or cleans it */
+	struct env_dump *dump; /* while an image is taken of it; owned */
+	struct ev_io answer;   /* to the order to start (attacher.h) */
+	struct ev_timer late;  /* for that answer */
 	struct ev_timer grace, boost;
 	struct server *server;
 };
@@ -52,12 +62,15 @@ void envs_pump(struct server *s);
 /* Messages. A refusal is answered with ENV_FAILED; -1 when the message is against the rules (control is then ended). */
 int env_on_start(struct server *s, struct ipc_message *m, struct error *err);
 int env_on_kill(struct server *s, struct ipc_message *m, struct error *err);
+int env_on_snapshot(struct server *s, struct ipc_message *m, struct error *err);
 int env_on_initialized(struct server *s, struct ipc_message *m, struct error *err);
 /* A child was reaped; true when it was an environment's mayfly-init. */
 bool env_reaped(struct server *s, pid_t pid, int status);
 /* Control is gone: whatever it asked for ends. */
 void envs_orphan(struct server *s);
 void envs_kill_all(struct server *s);
+/* In a child that does not execute another program soon: closes what others wait to see closed. */
+void envs_forked(struct server *s);
 /* Environments of which processes or groups may be left. */
 unsigned envs_left(const struct server *s);
 

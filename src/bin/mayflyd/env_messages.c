@@ -1,15 +1,18 @@
 /* What control asks for: each message is checked as if it came from an attacker. */
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "bin/mayflyd/env_priv.h"
+#include "bin/mayflyd/images.h"
 #include "bin/mayflyd/server.h"
+#include "bin/mayflyd/zygotes.h"
 #include "core/base/check.h"
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
 #include "isolation/sandbox/wire.h"
 
-static struct env *find(struct server *s, uint64_t id)
+struct env *env_find(struct server *s, uint64_t id)
 {
 	for (unsigned state = 0; state < ENV_STATE_COUNT; state++) {
 		LIST_FOREACH(l, &s->envs.states[state]) {
@@ -40,11 +43,11 @@ static int check_launch(int fd, struct error *err)
 static int check_start(struct server *s, const struct ipc_message *m, struct error *err)
 {
 	const struct ipc_env_start *b = &m->body.ipc_env_start;
-	if (b->env_id == 0 || find(s, b->env_id))
+	if (b->env_id == 0 || env_find(s, b->env_id))
 		return error_set(err, ERR_INVALID, "environment id %llu is in use", (unsigned long long)b->env_id);
 	if (b->memory_mb < LIMIT_MEMORY_MIN_MB || b->memory_mb > LIMIT_MEMORY_MAX_MB || b->ephemeral_mb < LIMIT_EPHEMERAL_MIN_MB ||
 	    b->ephemeral_mb > LIMIT_EPHEMERAL_MAX_MB || b->network > NETWORK_OUTBOUND || b->layers > LIMIT_LAYERS ||
-	    b->layers + 2 != m->fd_count)
+	    b->layers + 2 != m->fd_count || b->how > START_TRIAL)
 		return error_set(err, ERR_INVALID, "ENV_START with settings out of range");
 	if (check_launch(m->fds[0], err) < 0)
 		return -1;
@@ -80,6 +83,18 @@ static unsigned requested_count(const struct server *s)
 	return n;
 }
 
+/* Its image may have gone while the message was on its way. */
+static int want_zygote(struct server *s, struct env *e, struct error *err)
+{
+	struct image_entry *image = images_find(s, e->start.image);
+	struct sandbox_attach code = {.control_pidfd = s->control.pidfd, .code_fd = e->code_fd, .layers = e->start.layers};
+	memcpy(code.layer_fds, e->layer_fds, sizeof code.layer_fds);
+	if (!image || (e->start.how == START_RESTORE && !image->kept))
+		return error_set(err, ERR_NOT_FOUND, "there is no such image");
+	e->zygote = zygote_want(s, image, &code, err);
+	return e->zygote ? 0 : -1;
+}
+
 int env_on_start(struct server *s, struct ipc_message *m, struct error *err)
 {
 	struct error why = {0};
@@ -95,13 +110,17 @@ int env_on_start(struct server *s, struct ipc_message *m, struct error *err)
 		return 0;
 	}
 	e->requested = true;
-	e->asked_ns = clock_mono_ns();
+	e->asked_ns = e->restore_ns = clock_mono_ns();
 	e->start = m->body.ipc_env_start;
 	e->id = e->start.env_id;
 	e->launch_fd = STEAL_FD(m->fds[0]);
 	e->code_fd = STEAL_FD(m->fds[1]);
 	for (unsigned i = 0; i < e->start.layers; i++)
 		e->layer_fds[i] = STEAL_FD(m->fds[2 + i]);
+	if (e->start.how != START_PLAIN && want_zygote(s, e, &why) < 0) {
+		env_fail(e, &why);
+		/* A sandbox that nothing was done with is as good as before. */
+	}
 	envs_pump(s);
 	return 0;
 }
@@ -109,7 +128,7 @@ int env_on_start(struct server *s, struct ipc_message *m, struct error *err)
 int env_on_kill(struct server *s, struct ipc_message *m, struct error *err)
 {
 	const struct ipc_env_kill *b = &m->body.ipc_env_kill;
-	struct env *e = find(s, b->env_id);
+	struct env *e = env_find(s, b->env_id);
 	if (b->grace_ms > LIMIT_TIMEOUT_MAX_S * 1000)
 		return error_set(err, ERR_INVALID, "ENV_KILL with %u ms of grace", b->grace_ms);
 	if (!e) /* it may have ended while the message was on its way */
@@ -126,7 +145,7 @@ int env_on_kill(struct server *s, struct ipc_message *m, struct error *err)
 
 int env_on_initialized(struct server *s, struct ipc_message *m, struct error *err)
 {
-	struct env *e = find(s, m->body.ipc_env_initialized.env_id);
+	struct env *e = env_find(s, m->body.ipc_env_initialized.env_id);
 	if (e && e->state == ENV_RUNNING)
 		env_end_boost(e);
 	return 0;

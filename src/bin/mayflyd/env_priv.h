@@ -1,15 +1,42 @@
-/* What env.c (states and helpers) and env_messages.c (what control asks for) share. */
+/* What the files of env.h share: env.c (states, what is next), env_make.c, env_start.c, env_end.c, env_messages.c (what control
+ * asks for), env_dump.c. */
 #ifndef MAYFLYD_ENV_PRIV_H
 #define MAYFLYD_ENV_PRIV_H
 
 #include "bin/mayflyd/env.h"
 
+struct zygote;
+
 /* Queued, with a slot; NULL when there is none. */
 struct env *env_new(struct server *s);
-/* Ends it, whatever state it is in. */
-void env_die(struct env *e);
-void env_end_boost(struct env *e);
+void env_free(struct env *e);
+void env_move(struct env *e, enum env_state to);
+void env_close_request(struct env *e);
+void env_close_channels(struct env *e);
+void env_close_all(struct env *e);
+struct env *env_find(struct server *s, uint64_t id);
+/* By a helper, or whoever is to answer: its end must wait for them. */
+bool env_is_worked_on(const struct env *e);
+
+void env_make(struct env *e);
+
+/* false: not now, the attacher has enough to do. */
+bool env_start(struct env *e);
+void env_forget_answer(struct env *e);
+/* Gives back the hold, if there is one. worked: a runtime was restored. */
+void env_release_zygote(struct env *e, bool worked);
+/* Those that wait for this zygote fail. */
+void env_zygote_failed(struct server *s, struct zygote *z, const struct error *why);
+const char *restore_step_name(uint32_t step);
+
 /* ENV_FAILED for an id. */
 void env_refuse(struct server *s, uint64_t id, const struct error *why);
+/* Tells control once; afterwards the environment is nobody's. */
+void env_fail(struct env *e, const struct error *why);
+/* Ends it, whatever state it is in. */
+void env_die(struct env *e);
+/* Nothing of it lives and nobody works for it: tells control how it ended, and cleans. */
+void env_conclude(struct env *e);
+void env_end_boost(struct env *e);
 
 #endif

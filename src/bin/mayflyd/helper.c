@@ -20,6 +20,7 @@
 struct wire {
 	int32_t code, sys;
 	int64_t value;
+	unsigned char data[HELPER_DATA];
 	char msg[240];
 };
 
@@ -35,6 +36,7 @@ static void send_report(int fd, const struct helper_report *r)
 	struct iovec iov = {&wire, sizeof wire};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	memcpy(wire.msg, r->err.msg, sizeof wire.msg);
+	memcpy(wire.data, r->data, sizeof wire.data);
 	if (r->fd_count) {
 		msg.msg_control = control.bytes;
 		msg.msg_controllen = CMSG_SPACE(sizeof(int) * r->fd_count);
@@ -61,6 +63,7 @@ static bool receive_report(int fd, struct helper_report *r)
 	r->err.sys = wire.sys;
 	r->value = wire.value;
 	memcpy(r->err.msg, wire.msg, sizeof r->err.msg);
+	memcpy(r->data, wire.data, sizeof r->data);
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
 		r->fd_count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
@@ -77,6 +80,7 @@ static _Noreturn void run_child(struct server *s, struct helper *h, int fd)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	confine_die_with_parent(NULL);
+	envs_forked(s);
 	if (h->work(s, h, &report, &err) < 0)
 		report = (struct helper_report){.err = err, .value = report.value};
 	send_report(fd, &report);

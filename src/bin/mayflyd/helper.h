@@ -13,7 +13,8 @@
 #include "core/base/error.h"
 #include "core/ev/ev.h"
 
-#define HELPER_FDS 4
+#define HELPER_FDS 8
+#define HELPER_DATA 64
 
 struct server;
 
@@ -21,6 +22,7 @@ struct server;
 struct helper_report {
 	struct error err;
 	int64_t value;
+	unsigned char data[HELPER_DATA]; /* whatever the two agree on */
 	int fds[HELPER_FDS];
 	unsigned fd_count;
 };

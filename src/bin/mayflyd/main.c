@@ -66,6 +66,8 @@ static int prepare(struct server *s, struct error *err)
 	if (!s->signals || envs_init(s, s->capacity.max_environments, err) < 0)
 		return -1;
 	unpacks_init(&s->unpacks);
+	zygotes_init(s);
+	images_open(s);
 	if (datadir_mark(s, err) < 0 || control_start(s, err) < 0)
 		return -1;
 	startup_sweep(s);
@@ -85,6 +87,8 @@ static void finish(struct server *s)
 	control_release(s);
 	unpacks_release(s);
 	envs_release(s);
+	images_release(s);
+	zygotes_release(s);
 	helper_forget(&s->tmp_helper);
 	helper_forget(&s->sweep_helper);
 	ev_signals_free(s->signals);

@@ -14,8 +14,11 @@
 
 #include "bin/mayflyd/control.h"
 #include "bin/mayflyd/env.h"
+#include "bin/mayflyd/hand.h"
 #include "bin/mayflyd/helper.h"
+#include "bin/mayflyd/images.h"
 #include "bin/mayflyd/unpack.h"
+#include "bin/mayflyd/zygotes.h"
 
 struct server {
 	struct settings settings;
@@ -30,12 +33,16 @@ struct server {
 	uint16_t port;
 	uid_t control_uid;
 	gid_t control_gid;
-	int control_exe, unpack_exe;
+	int control_exe, unpack_exe, restore_exe; /* restore_exe -1: there is none */
+	int mount_ns, net_ns; /* our own, for hands that come back to them */
 	char runtimes[4096]; /* folder of the bootstraps */
 	struct ipc_hello capacity;
 	struct control control;
 	struct envs envs;
 	struct unpacks unpacks;
+	struct images images;
+	struct zygotes zygotes;
+	struct hand attacher;
 	struct helper tmp_helper, sweep_helper;
 	unsigned stops;  /* signals to end that came */
 	bool unclean;    /* the folder's last server did not end in order */

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bin/mayflyd/attacher.h"
 #include "bin/mayflyd/server.h"
 #include "core/base/check.h"
 #include "core/base/cleanup.h"
@@ -129,6 +130,7 @@ int startup_binaries(struct server *s, struct error *err)
 	s->control_exe = open_first(own, programs, "mayfly-control", O_PATH, err);
 	s->base.init_exe = s->control_exe < 0 ? -1 : open_first(own, programs, "mayfly-init", O_PATH, err);
 	s->unpack_exe = s->base.init_exe < 0 ? -1 : open_first(own, programs, "mayfly-unpack", O_PATH, err);
+	s->restore_exe = open_first(own, programs, "mayfly-restore", O_PATH, NULL);
 	CLEANUP_CLOSE int fd = s->unpack_exe < 0 ? -1 : open_first(own, runtimes, "runtimes", O_PATH | O_DIRECTORY, err);
 	if (fd < 0)
 		return -1;
@@ -232,6 +234,10 @@ int startup_isolation(struct server *s, struct error *err)
 	if (helper_run(s, &root, &report, err) < 0)
 		return error_wrap(err, "the sandboxes' root");
 	s->base.root_ns = report.fds[0];
+	s->mount_ns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	s->net_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (s->mount_ns < 0 || s->net_ns < 0)
+		return error_sys(err, "cannot open our namespaces");
 	static const char *const options[] = {"mode=0700", "size=64k", NULL};
 	CLEANUP_CLOSE int run = mnt_new("tmpfs", options, 0, err);
 	return run < 0 ? -1 : mnt_attach(run, path, err);
@@ -272,6 +278,7 @@ static void tmp_done(struct server *s, struct helper *h, struct helper_report *r
 	s->base.tmp.kind = report->err.code ? TMP_TMPFS : TMP_BTRFS;
 	if (report->err.code)
 		log_warn("/tmp of environments is kept in memory, beside each function's own: %s", report->err.msg);
+	attacher_init(s);
 	envs_pump(s);
 }
 
@@ -283,5 +290,6 @@ void startup_tmp(struct server *s)
 	if (helper_start(s, &s->tmp_helper, -1, &err) < 0) {
 		s->base.tmp.kind = TMP_TMPFS;
 		log_warn("/tmp of environments is kept in memory, beside each function's own: %s", err.msg);
+		attacher_init(s);
 	}
 }

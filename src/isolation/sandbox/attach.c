@@ -5,14 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
 #include "isolation/sandbox/mnt.h"
 #include "isolation/sandbox/net.h"
 #include "isolation/sandbox/sandbox.h"
-#include "isolation/sandbox/wire.h"
 
 #define CODE_ATTR (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 #define MB 1048576ull
@@ -22,7 +20,7 @@ static int set_limits(const struct sandbox_base *base, const struct sandbox_atta
 	/* A tmpfs is charged to whom touches it: the function's memory stays its own by raising the limit. */
 	uint64_t tmp_mb = base->tmp.kind == TMP_BTRFS ? 0 : a->ephemeral_mb;
 	struct cgroup_limits limits = {
-		.memory_bytes = (a->memory_mb + tmp_mb) * MB, .memory_mb_for_cpu = a->memory_mb, .pids = LIMIT_PROCESSES};
+		.memory_bytes = (a->memory_mb + tmp_mb) * MB, .memory_mb_for_cpu = a->memory_mb};
 	return cgroup_limit(&base->cgroup, a->slot, &limits, err);
 }
 
@@ -56,25 +54,47 @@ static int open_code(const struct sandbox_attach *a, int *code, int *opt, struct
 	return 0;
 }
 
+static int mount_code(int code, int opt, struct error *err)
+{
+	if (mnt_attach(code, "/var/task", err) < 0)
+		return -1;
+	return opt < 0 ? 0 : mnt_attach(opt, "/opt", err);
+}
+
+/* Nothing to do where the pool did it, and the size is the usual one. */
+static int open_tmp(const struct sandbox_base *base, const struct sandbox_attach *a, int *tmp, struct error *err)
+{
+	if (a->tmp)
+		return a->ephemeral_mb == LIMIT_EPHEMERAL_MIN_MB ? 0 : tmp_resize(&base->tmp, a->slot, a->ephemeral_mb, err);
+	*tmp = tmp_open(&base->tmp, a->slot, a->ephemeral_mb, base->uid_base + a->slot, err);
+	return *tmp < 0 ? -1 : 0;
+}
+
 int sandbox_attach(const struct sandbox_base *base, const struct sandbox_attach *a, struct error *err)
 {
 	CLEANUP_CLOSE int code = -1;
 	CLEANUP_CLOSE int opt = -1;
-	CLEANUP_CLOSE int target = (int)syscall(SYS_pidfd_open, a->pid, 0);
-	if (target < 0)
-		return error_sys(err, "the sandbox is gone");
+	CLEANUP_CLOSE int tmp = -1;
 	if (set_limits(base, a, err) < 0)
 		return -1;
-	CLEANUP_CLOSE int tmp = tmp_open(&base->tmp, a->slot, a->ephemeral_mb, base->uid_base + a->slot, err);
-	if (tmp < 0)
+	if (open_tmp(base, a, &tmp, err) < 0)
 		return error_wrap(err, "/tmp of the environment");
 	if (a->outbound && net_connect(base->id, a->slot, a->pid, base->net_ready, err) < 0)
 		return error_wrap(err, "outbound network");
 	if (open_code(a, &code, &opt, err) < 0)
 		return -1;
-	if (setns(target, CLONE_NEWNS) < 0)
+	if (setns(a->pidfd, CLONE_NEWNS) < 0)
 		return error_sys(err, "cannot join the sandbox");
-	if (mnt_attach(code, "/var/task", err) < 0 || mnt_attach(tmp, "/tmp", err) < 0 || (opt >= 0 && mnt_attach(opt, "/opt", err) < 0))
+	return mount_code(code, opt, err) < 0 || (tmp >= 0 && mnt_attach(tmp, "/tmp", err) < 0) ? -1 : 0;
+}
+
+int sandbox_enter_code(const struct sandbox_base *base, const struct sandbox_attach *a, struct error *err)
+{
+	CLEANUP_CLOSE int code = -1;
+	CLEANUP_CLOSE int opt = -1;
+	if (open_code(a, &code, &opt, err) < 0)
 		return -1;
-	return sandbox_order(a->init_fd, WIRE_START, a->launch_fd, err);
+	if (setns(base->root_ns, CLONE_NEWNS) < 0 || unshare(CLONE_NEWNS) < 0)
+		return error_sys(err, "cannot copy the root of sandboxes");
+	return mount_code(code, opt, err);
 }

@@ -28,10 +28,12 @@ static struct path join(const struct cgroup *cg, const char *base, const char *h
 {
 	struct path p;
 	const char *slash = *hierarchy ? "/" : "";
+	int zygote = slot - (int)CGROUP_ZYGOTES;
 	if (slot < 0)
 		snprintf(p.text, sizeof p.text, "%s%s%s/%s", base, slash, hierarchy, cg->name);
 	else
-		snprintf(p.text, sizeof p.text, "%s%s%s/%s/e%d/%s", base, slash, hierarchy, cg->name, slot, file);
+		snprintf(p.text, sizeof p.text, "%s%s%s/%s/%c%d/%s", base, slash, hierarchy, cg->name, zygote < 0 ? 'e' : 'z',
+		         zygote < 0 ? slot : zygote, file);
 	return p;
 }
 
@@ -53,12 +55,6 @@ int cgroup_put(const struct cgroup *cg, unsigned slot, const char *hierarchy, co
 	char text[24];
 	snprintf(text, sizeof text, "%llu", (unsigned long long)value);
 	return cgroup_put_text(cg, slot, hierarchy, file, text, err);
-}
-
-bool cgroup_has(const struct cgroup *cg, unsigned slot, const char *hierarchy, const char *file)
-{
-	struct path p = join(cg, cg->root, hierarchy, (int)slot, file);
-	return access(p.text, F_OK) == 0;
 }
 
 uint64_t cgroup_quota_us(uint32_t memory_mb)
@@ -124,6 +120,17 @@ static int make_all(const struct cgroup *cg, int slot, struct error *err)
 	return make_dir(in_freezer(cg, slot, "").text, err);
 }
 
+/* A group for a moment says which files groups have: the root's own is no such group. */
+static int learn_swap(struct cgroup *cg, struct error *err)
+{
+	unsigned probe = CGROUP_ZYGOTES + 1;
+	if (cgroup_add(cg, probe, err) < 0)
+		return -1;
+	struct path p = join(cg, cg->root, cg->ops->swap_hierarchy, (int)probe, cg->ops->swap_file);
+	cg->swap = access(p.text, F_OK) == 0;
+	return cgroup_remove(cg, probe, err);
+}
+
 int cgroup_open(struct cgroup *cg, const char *root, const char *name, struct error *err)
 {
 	*cg = (struct cgroup){0};
@@ -132,11 +139,11 @@ int cgroup_open(struct cgroup *cg, const char *root, const char *name, struct er
 		return error_set(err, ERR_USAGE, "--cgroup-root is too long");
 	if ((exists(root, "cgroup.controllers") ? find_v2(cg, err) : find_v1(cg, err)) < 0 || make_all(cg, -1, err) < 0)
 		return -1;
-	if (!cg->v2)
-		return 0;
 	struct path p = join(cg, cg->root, "", -1, "");
 	strncat(p.text, "/cgroup.subtree_control", sizeof p.text - strlen(p.text) - 1);
-	return io_put(AT_FDCWD, p.text, "+memory +cpu +pids", err);
+	if (cg->v2 && io_put(AT_FDCWD, p.text, "+memory +cpu +pids", err) < 0)
+		return -1;
+	return learn_swap(cg, err);
 }
 
 int cgroup_add(const struct cgroup *cg, unsigned slot, struct error *err)
@@ -159,6 +166,11 @@ int cgroup_join(const struct cgroup *cg, unsigned slot, struct error *err)
 	return cg->freezer_v2 ? 0 : io_put(AT_FDCWD, in_freezer(cg, (int)slot, "tasks").text, "0", err);
 }
 
+int cgroup_prepare(const struct cgroup *cg, unsigned slot, uint32_t pids, struct error *err)
+{
+	return cg->ops->prepare(cg, slot, pids, err);
+}
+
 int cgroup_limit(const struct cgroup *cg, unsigned slot, const struct cgroup_limits *limits, struct error *err)
 {
 	return cg->ops->limit(cg, slot, limits, err);
@@ -173,6 +185,24 @@ static int open_file(const char *path, int flags, struct error *err)
 {
 	int fd = open(path, flags | O_CLOEXEC);
 	return fd < 0 ? error_sys(err, "cannot open %s", path) : fd;
+}
+
+int cgroup_task_fds(const struct cgroup *cg, unsigned slot, int fds[CGROUP_HIERARCHIES_MAX], struct error *err)
+{
+	int n = 0;
+	for (const char *const *h = cg->ops->hierarchies; *h; h++)
+		fds[n++] = open(join(cg, cg->root, *h, (int)slot, "tasks").text, O_WRONLY | O_CLOEXEC);
+	if (!cg->freezer_v2)
+		fds[n++] = open(in_freezer(cg, (int)slot, "tasks").text, O_WRONLY | O_CLOEXEC);
+	int missing = 0;
+	for (int i = 0; i < n; i++)
+		missing += fds[i] < 0;
+	if (!missing)
+		return n;
+	error_sys(err, "cannot open a control group's tasks");
+	for (int i = 0; i < n; i++)
+		cleanup_close(&fds[i]);
+	return -1;
 }
 
 int cgroup_freeze_fd(const struct cgroup *cg, unsigned slot, struct error *err)
@@ -252,8 +282,10 @@ static void nap_ms(unsigned ms)
 static int slot_of(const char *name)
 {
 	char *end;
-	long slot = name[0] == 'e' ? strtol(name + 1, &end, 10) : -1;
-	return slot >= 0 && slot < 1000000 && end != name + 1 && !*end ? (int)slot : -1;
+	long n = name[0] == 'e' || name[0] == 'z' ? strtol(name + 1, &end, 10) : -1;
+	if (n < 0 || n >= (long)CGROUP_ZYGOTES || end == name + 1 || *end)
+		return -1;
+	return (int)n + (name[0] == 'z' ? (int)CGROUP_ZYGOTES : 0);
 }
 
 /* Groups are the same in every hierarchy, but a crash may have left some in one only: all are looked through. */

@@ -1,6 +1,6 @@
 /* Control groups of environments, v1 and v2 behind one table of functions.
  *
- * A server's groups are named `mayfly-<id>/e<slot>`, where `id` comes from the data folder, so that a successor finds what a
+ * A server's groups are named `mayfly-<id>/e<slot>` (slots from CGROUP_ZYGOTES on: z0, z1, ...), where `id` comes from the data folder, so that a successor finds what a
  * dead predecessor left. On v1 there is such a folder in each controller's hierarchy; freezing and killing use a cgroup2
  * hierarchy wherever one is mounted (`<root>/unified`), else the v1 freezer. Every call is a few short reads or writes of
  * control files. Calls that move a process (cgroup_join) are for single-threaded helpers. */
@@ -14,12 +14,13 @@
 
 #define CGROUP_PATH_MAX 384
 #define CGROUP_NAME_MAX 32
+#define CGROUP_HIERARCHIES_MAX 8
+#define CGROUP_ZYGOTES 1000000u /* the first slot that is no environment's */
 #define CGROUP_PERIOD_US 20000u /* Lambda's: short, so that a small function is slowed evenly */
 
 struct cgroup_limits {
 	uint64_t memory_bytes;
 	uint32_t memory_mb_for_cpu; /* CPU time is proportional to the function's memory */
-	uint32_t pids;
 };
 
 struct cgroup_ops;
@@ -31,6 +32,7 @@ struct cgroup {
 	char name[CGROUP_NAME_MAX];
 	bool v2;         /* controllers are cgroup2's */
 	bool freezer_v2; /* `freezer` is a cgroup2 hierarchy */
+	bool swap;       /* swap is accounted for */
 };
 
 /* Finds out what the machine has and makes the server's own groups. The error says what is missing and the remedy. */
@@ -40,11 +42,16 @@ int cgroup_add(const struct cgroup *cg, unsigned slot, struct error *err);
 int cgroup_clone_fd(const struct cgroup *cg, unsigned slot);
 /* Moves the calling process into the v1 groups (cgroup2 is done by CLONE_INTO_CGROUP). */
 int cgroup_join(const struct cgroup *cg, unsigned slot, struct error *err);
-/* Everything but the CPU quota, which cgroup_cpu sets once the init phase (which may use whole CPUs) is over. */
+/* Limits that are the same for every environment. */
+int cgroup_prepare(const struct cgroup *cg, unsigned slot, uint32_t pids, struct error *err);
+/* The others but the CPU quota, which cgroup_cpu sets once the init phase (which may use whole CPUs) is over. */
 int cgroup_limit(const struct cgroup *cg, unsigned slot, const struct cgroup_limits *limits, struct error *err);
 int cgroup_cpu(const struct cgroup *cg, unsigned slot, uint32_t memory_mb, struct error *err);
 int cgroup_freeze_fd(const struct cgroup *cg, unsigned slot, struct error *err); /* writable */
 int cgroup_peak_fd(const struct cgroup *cg, unsigned slot, struct error *err);   /* readable */
+/* The v1 groups' "tasks" files, writable, for a process that joins by itself; returns how many. cgroup2 groups are joined by
+ * cgroup_clone_fd. */
+int cgroup_task_fds(const struct cgroup *cg, unsigned slot, int fds[CGROUP_HIERARCHIES_MAX], struct error *err);
 int cgroup_thaw(const struct cgroup *cg, unsigned slot);
 /* Whether the kernel ended a process of it for want of memory. */
 bool cgroup_oom(const struct cgroup *cg, unsigned slot);

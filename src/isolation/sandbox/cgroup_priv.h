@@ -7,10 +7,12 @@
 struct cgroup_ops {
 	/* Hierarchies below root that hold a group for each environment, besides `freezer`; NULL-terminated. "" is root itself. */
 	const char *const *hierarchies;
+	int (*prepare)(const struct cgroup *cg, unsigned slot, uint32_t pids, struct error *err);
 	int (*limit)(const struct cgroup *cg, unsigned slot, const struct cgroup_limits *limits, struct error *err);
 	int (*cpu)(const struct cgroup *cg, unsigned slot, uint32_t memory_mb, struct error *err);
 	const char *peak_hierarchy, *peak_file;
 	const char *oom_hierarchy, *oom_file;
+	const char *swap_hierarchy, *swap_file; /* there where swap is accounted for */
 };
 
 extern const struct cgroup_ops cgroup_v1, cgroup_v2;
@@ -20,7 +22,6 @@ int cgroup_put(const struct cgroup *cg, unsigned slot, const char *hierarchy, co
                struct error *err);
 int cgroup_put_text(const struct cgroup *cg, unsigned slot, const char *hierarchy, const char *file, const char *text,
                     struct error *err);
-bool cgroup_has(const struct cgroup *cg, unsigned slot, const char *hierarchy, const char *file);
 /* Quota in microseconds for each period. */
 uint64_t cgroup_quota_us(uint32_t memory_mb);
 

@@ -6,16 +6,20 @@
 
 static const char *const hierarchies[] = {"memory", "cpu", "pids", NULL};
 
+static int prepare(const struct cgroup *cg, unsigned slot, uint32_t pids, struct error *err)
+{
+	if (cgroup_put(cg, slot, "pids", "pids.max", pids, err) < 0)
+		return -1;
+	/* Without swap accounting there is no memsw file; then nothing of the group may be swapped. */
+	return cg->swap ? 0 : cgroup_put(cg, slot, "memory", "memory.swappiness", 0, err);
+}
+
 static int limit(const struct cgroup *cg, unsigned slot, const struct cgroup_limits *l, struct error *err)
 {
 	if (cgroup_put(cg, slot, "memory", "memory.limit_in_bytes", l->memory_bytes, err) < 0 ||
-	    cgroup_put(cg, slot, "pids", "pids.max", l->pids, err) < 0 ||
 	    cgroup_put(cg, slot, "cpu", "cpu.shares", 2 + 1024ull * l->memory_mb_for_cpu / MEMORY_MB_PER_VCPU, err) < 0)
 		return -1;
-	/* Without swap accounting there is no memsw file; then nothing of the group may be swapped. */
-	if (cgroup_has(cg, slot, "memory", "memory.memsw.limit_in_bytes"))
-		return cgroup_put(cg, slot, "memory", "memory.memsw.limit_in_bytes", l->memory_bytes, err);
-	return cgroup_put(cg, slot, "memory", "memory.swappiness", 0, err);
+	return cg->swap ? cgroup_put(cg, slot, "memory", "memory.memsw.limit_in_bytes", l->memory_bytes, err) : 0;
 }
 
 static int cpu(const struct cgroup *cg, unsigned slot, uint32_t memory_mb, struct error *err)
@@ -27,10 +31,13 @@ static int cpu(const struct cgroup *cg, unsigned slot, uint32_t memory_mb, struc
 
 const struct cgroup_ops cgroup_v1 = {
 	.hierarchies = hierarchies,
+	.prepare = prepare,
 	.limit = limit,
 	.cpu = cpu,
 	.peak_hierarchy = "memory",
 	.peak_file = "memory.max_usage_in_bytes",
 	.oom_hierarchy = "memory",
 	.oom_file = "memory.oom_control",
+	.swap_hierarchy = "memory",
+	.swap_file = "memory.memsw.limit_in_bytes",
 };

@@ -13,13 +13,18 @@ static uint64_t weight(uint32_t memory_mb)
 	return w < 1 ? 1 : w > 10000 ? 10000 : w;
 }
 
+static int prepare(const struct cgroup *cg, unsigned slot, uint32_t pids, struct error *err)
+{
+	if (cgroup_put(cg, slot, "", "memory.oom.group", 1, err) < 0 || cgroup_put(cg, slot, "", "pids.max", pids, err) < 0)
+		return -1;
+	return cg->swap ? cgroup_put(cg, slot, "", "memory.swap.max", 0, err) : 0;
+}
+
 static int limit(const struct cgroup *cg, unsigned slot, const struct cgroup_limits *l, struct error *err)
 {
-	if (cgroup_put(cg, slot, "", "memory.max", l->memory_bytes, err) < 0 ||
-	    cgroup_put(cg, slot, "", "memory.oom.group", 1, err) < 0 || cgroup_put(cg, slot, "", "pids.max", l->pids, err) < 0 ||
-	    cgroup_put(cg, slot, "", "cpu.weight", weight(l->memory_mb_for_cpu), err) < 0)
+	if (cgroup_put(cg, slot, "", "memory.max", l->memory_bytes, err) < 0)
 		return -1;
-	return cgroup_has(cg, slot, "", "memory.swap.max") ? cgroup_put(cg, slot, "", "memory.swap.max", 0, err) : 0;
+	return cgroup_put(cg, slot, "", "cpu.weight", weight(l->memory_mb_for_cpu), err);
 }
 
 static int cpu(const struct cgroup *cg, unsigned slot, uint32_t memory_mb, struct error *err)
@@ -31,10 +36,13 @@ static int cpu(const struct cgroup *cg, unsigned slot, uint32_t memory_mb, struc
 
 const struct cgroup_ops cgroup_v2 = {
 	.hierarchies = hierarchies,
+	.prepare = prepare,
 	.limit = limit,
 	.cpu = cpu,
 	.peak_hierarchy = "",
 	.peak_file = "memory.peak",
 	.oom_hierarchy = "",
 	.oom_file = "memory.events",
+	.swap_hierarchy = "",
+	.swap_file = "memory.swap.max",
 };

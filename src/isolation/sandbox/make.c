@@ -1,7 +1,7 @@
 /* Step one of sandbox.h. The helper is root; its order of steps:
  *
- *   control groups -> own copy of the root -> the environment's host user, with capabilities -> log pipe, socket
- *   -> clone with all other namespaces -> map the user -> loopback and listeners -> /proc -> GO
+ *   control groups, /tmp -> own copy of the root -> the environment's host user, with capabilities -> log pipe, socket
+ *   -> clone with all other namespaces -> map the user -> loopback, listeners and a spare socket -> /proc -> GO
  *
  * The child waits for GO, gives up everything, and becomes mayfly-init. */
 #include <errno.h>
@@ -110,20 +110,25 @@ static int map_ids(const struct making *m, pid_t pid, uid_t host_uid, struct err
 	return 0;
 }
 
+/* In the child, which shares the helper's memory until it ends. */
+static _Noreturn void mount_proc_here(const struct making *m)
+{
+	static const char *const options[] = {NULL};
+	int fd = mnt_new("proc", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, NULL);
+	int rc = fd < 0 || mnt_attach(fd, "/proc", NULL) < 0 ? errno : 0;
+	/* We were process 2 in there; the next one, the runtime, is to be it. Kernels without the file count on. */
+	io_put(m->proc, "sys/kernel/ns_last_pid", "1", NULL);
+	_exit(rc);
+}
+
 /* /proc shows the pid namespace of the process that mounts it, and only a child is in the one joined. */
 static int mount_proc(const struct making *m, struct error *err)
 {
-	static const char *const options[] = {NULL};
 	if (setns(m->pidfd, CLONE_NEWPID) < 0)
 		return error_sys(err, "cannot join the process namespace");
-	pid_t pid = fork();
-	if (pid == 0) {
-		int fd = mnt_new("proc", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, NULL);
-		int rc = fd < 0 || mnt_attach(fd, "/proc", NULL) < 0 ? errno : 0;
-		/* We were process 2 in there; the next one, the runtime, is to be it. Kernels without the file count on. */
-		io_put(m->proc, "sys/kernel/ns_last_pid", "1", NULL);
-		_exit(rc);
-	}
+	pid_t pid = vfork();
+	if (pid == 0)
+		mount_proc_here(m);
 	int status;
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return error_sys(err, "cannot start a process in the sandbox");
@@ -143,6 +148,9 @@ static int open_listeners(const struct making *m, struct sandbox_made *made, str
 	CLEANUP_CLOSE int endpoint = api < 0 ? -1 : net_listen_loopback(ENDPOINT_PORT, err);
 	if (endpoint < 0)
 		return -1;
+	made->spare_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (made->spare_fd < 0)
+		return error_sys(err, "cannot make a socket");
 	made->api_fd = STEAL_FD(api);
 	made->endpoint_fd = STEAL_FD(endpoint);
 	return 0;
@@ -163,23 +171,36 @@ static int open_channels(struct making *m, struct error *err)
 	return io_set_nonblock(m->log_read) < 0 || io_set_nonblock(m->outer) < 0 ? error_sys(err, "cannot set up channels") : 0;
 }
 
-static int enter_root(const struct sandbox_base *base, struct error *err)
+/* Our copy of the namespace with the finished root, owned by the host's user namespace like the original. tmp_fd: see below. */
+static int enter_root(const struct sandbox_base *base, int tmp_fd, struct error *err)
 {
-	/* Our copy of the namespace with the finished root, owned by the host's user namespace like the original. */
 	if (setns(base->root_ns, CLONE_NEWNS) < 0 || unshare(CLONE_NEWNS) < 0)
 		return error_sys(err, "cannot copy the root of sandboxes");
-	return 0;
+	return tmp_fd < 0 ? 0 : mnt_attach(tmp_fd, "/tmp", err);
+}
+
+static int make_groups(const struct sandbox_base *base, unsigned slot, struct error *err)
+{
+	if (cgroup_add(&base->cgroup, slot, err) < 0 || cgroup_prepare(&base->cgroup, slot, LIMIT_PROCESSES, err) < 0)
+		return -1;
+	return cgroup_join(&base->cgroup, slot, err);
 }
 
 static int make(const struct sandbox_base *base, unsigned slot, struct making *m, struct sandbox_made *made, struct error *err)
 {
 	uid_t uid = base->uid_base + slot;
 	m->proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	CLEANUP_CLOSE int group = cgroup_clone_fd(&base->cgroup, slot);
 	if (m->proc < 0)
 		return error_sys(err, "cannot open /proc");
-	if (cgroup_join(&base->cgroup, slot, err) < 0 || enter_root(base, err) < 0 ||
-	    confine_identity(uid, (gid_t)uid, 1, err) < 0 || open_channels(m, err) < 0)
+	if (make_groups(base, slot, err) < 0)
+		return -1;
+	CLEANUP_CLOSE int group = cgroup_clone_fd(&base->cgroup, slot);
+	/* A tmpfs has its size from the start: it is made when the function is known. */
+	made->tmp = base->tmp.kind == TMP_BTRFS;
+	CLEANUP_CLOSE int tmp = made->tmp ? tmp_open(&base->tmp, slot, LIMIT_EPHEMERAL_MIN_MB, uid, err) : -1;
+	if (made->tmp && tmp < 0)
+		return error_wrap(err, "/tmp of the environment");
+	if (enter_root(base, tmp, err) < 0 || confine_identity(uid, (gid_t)uid, 1, err) < 0 || open_channels(m, err) < 0)
 		return -1;
 	pid_t pid = clone_init(base, slot, m, group, err);
 	if (pid < 0)
@@ -192,6 +213,8 @@ static int make(const struct sandbox_base *base, unsigned slot, struct making *m
 	}
 	made->init_fd = STEAL_FD(m->outer);
 	made->log_fd = STEAL_FD(m->log_read);
+	made->log_write_fd = STEAL_FD(m->log_write);
+	made->pidfd = STEAL_FD(m->pidfd);
 	return 0;
 }
 
@@ -201,14 +224,13 @@ int sandbox_make(const struct sandbox_base *base, unsigned slot, struct sandbox_
 	return make(base, slot, &m, made, err);
 }
 
-int sandbox_order(int init_fd, unsigned order, int fd, struct error *err)
+static int send_order(int init_fd, const struct wire_order_packet *packet, int fd, struct error *err)
 {
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control = {0};
-	struct wire_order_packet packet = {order};
-	struct iovec iov = {&packet, sizeof packet};
+	struct iovec iov = {(void *)(uintptr_t)packet, sizeof *packet};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	if (fd >= 0) {
 		msg.msg_control = control.bytes;
@@ -220,4 +242,16 @@ int sandbox_order(int init_fd, unsigned order, int fd, struct error *err)
 		memcpy(CMSG_DATA(c), &fd, sizeof fd);
 	}
 	return sendmsg(init_fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? error_sys(err, "mayfly-init does not listen") : 0;
+}
+
+int sandbox_order(int init_fd, unsigned order, int fd, struct error *err)
+{
+	struct wire_order_packet packet = {.order = order};
+	return send_order(init_fd, &packet, fd, err);
+}
+
+int sandbox_adopt(int init_fd, pid_t pid, struct error *err)
+{
+	struct wire_order_packet packet = {.order = WIRE_RUNTIME, .pid = pid};
+	return send_order(init_fd, &packet, -1, err);
 }

@@ -1,9 +1,10 @@
-/* Making an execution environment, in two steps that each run in a short-lived, single-threaded helper of mayflyd (root, all
- * capabilities), whose failure ends nothing else.
+/* Making an execution environment, in steps that run in single-threaded helpers of mayflyd (root, all capabilities), whose
+ * failure ends nothing else.
  *
- *   sandbox_make    an empty one: control groups, namespaces, root, loopback, listeners, mayfly-init waiting. It can be done
- *                   ahead (the pool).
- *   sandbox_attach  limits, code, layers, /tmp, network; then tells mayfly-init to start the runtime.
+ *   sandbox_make    an empty one: control groups, namespaces, root, loopback, listeners, /tmp, mayfly-init waiting. It can be
+ *                   done ahead (the pool), in a short-lived helper: it changes who the process is.
+ *   sandbox_attach  limits, code, layers, network: what is one function's. May be done for one sandbox after the other.
+ *   then either sandbox_order(WIRE_START), and mayfly-init starts the runtime, or sandbox_adopt, and somebody restores it.
  *
  * Who owns what: the mount namespace belongs to the host's user namespace, so that nothing inside can ever change a mount;
  * the others belong to a user namespace that the environment's host user (uid_base + slot) makes, so that limits counted by
@@ -33,28 +34,36 @@ struct sandbox_base {
 
 struct sandbox_made {
 	pid_t pid; /* of mayfly-init: a child of the helper's parent */
-	/* To be closed by the receiver. */
-	int init_fd, api_fd, endpoint_fd, log_fd;
+	bool tmp;  /* /tmp is there, of the least size */
+	/* To be closed by the receiver. log_write_fd, spare_fd (a TCP socket of the sandbox's network, not connected yet) and
+	 * pidfd (of mayfly-init) are for the start. */
+	int init_fd, api_fd, endpoint_fd, log_fd, log_write_fd, spare_fd, pidfd;
 };
 
-/* Called in a helper that was cloned into cgroup_clone_fd(slot) where that is not -1. */
+/* The slot's control groups are made here too. */
 int sandbox_make(const struct sandbox_base *base, unsigned slot, struct sandbox_made *made, struct error *err);
 
 struct sandbox_attach {
 	unsigned slot;
 	pid_t pid;
-	int init_fd;
+	int pidfd;
 	int control_pidfd; /* its mount namespace is where the folders were opened */
-	int launch_fd, code_fd;
+	int code_fd;
 	int layer_fds[LIMIT_LAYERS];
 	unsigned layers;
 	uint32_t memory_mb, ephemeral_mb;
 	bool outbound;
+	bool tmp;          /* sandbox_made's */
 };
 
+/* Leaves the process in the sandbox's mount namespace (after a failure, in any), and with `outbound` in its network. */
 int sandbox_attach(const struct sandbox_base *base, const struct sandbox_attach *a, struct error *err);
+/* Code at /var/task and layers at /opt of the calling process's own mount namespace, root_ns's copy. */
+int sandbox_enter_code(const struct sandbox_base *base, const struct sandbox_attach *a, struct error *err);
 
 /* Sends an order to mayfly-init; fd -1 for none. */
 int sandbox_order(int init_fd, unsigned order, int fd, struct error *err);
+/* Tells mayfly-init that process `pid` in there will be the runtime; to be said before it can exist. */
+int sandbox_adopt(int init_fd, pid_t pid, struct error *err);
 
 #endif

@@ -170,6 +170,16 @@ static int open_subvolume(const struct tmp *tmp, unsigned slot, uint32_t size_mb
 	return mnt_clone(subvolume, "", TMP_ATTR, 0, err);
 }
 
+int tmp_resize(const struct tmp *tmp, unsigned slot, uint32_t size_mb, struct error *err)
+{
+	char name[24];
+	slot_name(name, slot);
+	ASSERT(tmp->kind == TMP_BTRFS);
+	CLEANUP_CLOSE int folder = open(tmp->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP_CLOSE int subvolume = folder < 0 ? -1 : openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return subvolume < 0 || limit(subvolume, size_mb * MB + SLACK_BYTES) < 0 ? error_sys(err, "cannot limit a subvolume") : 0;
+}
+
 static int open_tmpfs(uint32_t size_mb, uid_t uid, struct error *err)
 {
 	char size[32], owner[32], group[32];

@@ -24,6 +24,8 @@ struct tmp {
 int tmp_make_image(int data_fd, const char *folder, uint64_t size_mb, struct error *err);
 /* A detached mount for the environment's /tmp, empty, owned by uid. */
 int tmp_open(const struct tmp *tmp, unsigned slot, uint32_t size_mb, uid_t uid, struct error *err);
+/* Another size for what tmp_open made, where it is TMP_BTRFS. */
+int tmp_resize(const struct tmp *tmp, unsigned slot, uint32_t size_mb, struct error *err);
 /* Frees what tmp_open took; fine when there is nothing. */
 void tmp_remove(const struct tmp *tmp, unsigned slot);
 

@@ -9,11 +9,12 @@
 #define WIRE_LOG_FD 4    /* the function's standard output and error */
 
 /* GO: maps are written, drop rights and become mayfly-init. START: with one descriptor, the sealed launch settings.
- * TERM: SIGTERM to the runtime. */
-enum wire_order { WIRE_GO = 1, WIRE_START, WIRE_TERM };
+ * TERM: SIGTERM to the runtime. RUNTIME: process `pid` will be the runtime, a child that is restored and not started. */
+enum wire_order { WIRE_GO = 1, WIRE_START, WIRE_TERM, WIRE_RUNTIME };
 
 struct wire_order_packet {
 	uint32_t order;
+	int32_t pid; /* of RUNTIME, as seen inside */
 };
 
 /* The last packet before mayfly-init ends. */

@@ -1,0 +1,193 @@
+/* How environments end, and how what they were made of is given back. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bin/mayflyd/env_priv.h"
+#include "bin/mayflyd/server.h"
+#include "core/base/cleanup.h"
+#include "core/base/log.h"
+#include "isolation/sandbox/wire.h"
+
+#define CLEAN_TIMEOUT_MS 10000
+#define CLEAN_WAIT_MS 5000
+
+void env_refuse(struct server *s, uint64_t id, const struct error *why)
+{
+	struct ipc_env_failed body = {.env_id = id, .code = why->code};
+	memcpy(body.msg, why->msg, sizeof body.msg);
+	control_send(s, IPC_ENV_FAILED, &body, NULL, 0);
+}
+
+void env_fail(struct env *e, const struct error *why)
+{
+	if (e->requested)
+		env_refuse(e->server, e->id, why);
+	e->requested = false;
+	env_close_request(e);
+}
+
+/* ---- end ---- */
+
+static int clean_work(struct server *s, struct helper *h, struct helper_report *report, struct error *err)
+{
+	struct env *e = CONTAINER_OF(h, struct env, helper);
+	int rc = -1;
+	for (unsigned ms = 0; ms < CLEAN_WAIT_MS && rc < 0; ms++) {
+		if (ms > 0)
+			nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+		if (ms > 0)
+			cgroup_kill(&s->base.cgroup, e->slot);
+		rc = cgroup_remove(&s->base.cgroup, e->slot, err);
+	}
+	tmp_remove(&s->base.tmp, e->slot);
+	return rc;
+}
+
+static void clean_done(struct server *s, struct helper *h, struct helper_report *report)
+{
+	struct env *e = CONTAINER_OF(h, struct env, helper);
+	if (report->err.code)
+		log_warn("environment slot %u: %s", e->slot, report->err.msg);
+	env_free(e);
+	envs_pump(s);
+}
+
+static void clean(struct env *e)
+{
+	struct error err = {0};
+	env_move(e, ENV_CLEANING);
+	env_release_zygote(e, false);
+	env_close_request(e);
+	env_close_all(e);
+	ev_timer_stop(&e->grace);
+	ev_timer_stop(&e->boost);
+	e->helper = (struct helper){.work = clean_work, .done = clean_done, .timeout_ms = CLEAN_TIMEOUT_MS};
+	if (helper_start(e->server, &e->helper, -1, &err) < 0) {
+		/* Without a process to spare, what is left is swept at the next start. */
+		log_error("environment slot %u is not cleaned: %s", e->slot, err.msg);
+		env_free(e);
+	}
+}
+
+static uint64_t read_peak(struct env *e)
+{
+	char text[32] = "";
+	CLEANUP_CLOSE int fd = cgroup_peak_fd(&e->server->base.cgroup, e->slot, NULL);
+	return fd >= 0 && read(fd, text, sizeof text - 1) > 0 ? strtoull(text, NULL, 10) : 0;
+}
+
+/* The words of mayfly-init are a hint: the function runs beside it. Out of memory and our own kill are known first-hand. */
+static void read_end(struct env *e, struct ipc_env_exited *out)
+{
+	struct wire_end end;
+	out->how = WIFSIGNALED(e->status) ? EXIT_SIGNAL : EXIT_CODE;
+	out->status = WIFSIGNALED(e->status) ? WTERMSIG(e->status) : WEXITSTATUS(e->status);
+	if (recv(e->init_fd, &end, sizeof end, MSG_DONTWAIT) == (ssize_t)sizeof end &&
+	    (end.how == EXIT_CODE || end.how == EXIT_SIGNAL || end.how == EXIT_EXEC_FAILED)) {
+		out->how = end.how;
+		out->status = end.status;
+	}
+	if (e->ordered_dead)
+		out->how = EXIT_KILLED;
+	else if (out->how == EXIT_SIGNAL && out->status == SIGKILL && cgroup_oom(&e->server->base.cgroup, e->slot))
+		out->how = EXIT_OOM;
+}
+
+static void report_end(struct env *e)
+{
+	struct ipc_env_exited body = {.env_id = e->id, .peak_bytes = read_peak(e)};
+	read_end(e, &body);
+	control_send(e->server, IPC_ENV_EXITED, &body, NULL, 0);
+	e->requested = false;
+}
+
+void env_conclude(struct env *e)
+{
+	struct error why = {0};
+	error_set(&why, ERR_INTERNAL, "the environment ended before its runtime was started");
+	if (e->requested && (e->started || e->ordered_dead))
+		report_end(e);
+	else
+		env_fail(e, &why);
+	clean(e);
+}
+
+void env_die(struct env *e)
+{
+	if (e->state == ENV_DYING || e->state == ENV_CLEANING)
+		return;
+	if (e->pid) {
+		/* Process 1's end is everybody's; a group frozen by v1 must be thawed for it. */
+		kill(e->pid, SIGKILL);
+		cgroup_thaw(&e->server->base.cgroup, e->slot);
+	}
+	/* A helper that works on it ends by itself, and finds it dying. */
+	if (e->pid || env_is_worked_on(e))
+		env_move(e, ENV_DYING);
+	else
+		env_conclude(e);
+}
+
+/* The init phase may use whole CPUs, as Lambda's does; at the latest its time limit ends that. */
+void env_end_boost(struct env *e)
+{
+	struct error why = {0};
+	ev_timer_stop(&e->boost);
+	if (cgroup_cpu(&e->server->base.cgroup, e->slot, e->start.memory_mb, &why) < 0)
+		log_warn("environment slot %u has no CPU limit: %s", e->slot, why.msg);
+}
+
+static void on_end(struct env *e, int status)
+{
+	e->pid = 0;
+	e->status = status;
+	if (!env_is_worked_on(e))
+		env_conclude(e);
+	else if (e->state != ENV_DYING)
+		env_move(e, ENV_DYING);
+}
+
+bool env_reaped(struct server *s, pid_t pid, int status)
+{
+	for (unsigned state = 0; state < ENV_STATE_COUNT; state++) {
+		LIST_FOREACH(l, &s->envs.states[state]) {
+			struct env *e = CONTAINER_OF(l, struct env, link);
+			if (e->pid == pid) {
+				on_end(e, status);
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static void kill_where(struct server *s, bool requested_only)
+{
+	for (unsigned state = 0; state < ENV_DYING; state++) {
+		LIST_FOREACH(l, &s->envs.states[state]) {
+			struct env *e = CONTAINER_OF(l, struct env, link);
+			if (requested_only && !e->requested)
+				continue;
+			e->requested = false;
+			env_die(e);
+		}
+	}
+}
+
+void envs_orphan(struct server *s)
+{
+	kill_where(s, true);
+	LIST_FOREACH(l, &s->envs.states[ENV_DYING])
+		CONTAINER_OF(l, struct env, link)->requested = false;
+}
+
+void envs_kill_all(struct server *s)
+{
+	kill_where(s, false);
+}
