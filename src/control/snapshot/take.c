@@ -10,8 +10,8 @@
 /* How long a tree is given to come to rest before its image is taken; four times that at each further try. */
 #define SETTLE_NS (20 * NS_PER_MS)
 #define SETTLE_MAX_NS (2 * NS_PER_S)
-#define DUMP_MAX_NS (60 * NS_PER_S)
-#define TRIAL_MAX_NS (60 * NS_PER_S) /* workers see to it much sooner */
+#define DUMP_MAX_NS (150 * NS_PER_S) /* workers see to it sooner */
+#define TRIAL_MAX_NS (60 * NS_PER_S) /* and here */
 #define GIVEN_UP_NS (600 * NS_PER_S)
 #define GIVEN_UP_MAX 6u /* doublings */
 
@@ -324,12 +324,15 @@ void snapshots_on_trial(struct snapshots *s, struct worker *w, const struct erro
 {
 	if (!is_current(s, w))
 		return;
-	if (!why) {
+	if (!why && s->job->next->written) {
 		proved(s);
 		return;
 	}
-	s->worker = NULL;
-	failed(s, setback_of(why->code, SETBACK_TRIAL), why->msg, NULL);
+	s->worker = NULL; /* ends by itself */
+	if (why)
+		failed(s, setback_of(why->code, SETBACK_TRIAL), why->msg, NULL);
+	else
+		failed(s, SETBACK_MACHINE, "it was deleted during its trial", NULL);
 }
 
 /* "errorType: errorMessage" of what the runtime said, else what the platform saw. */
