@@ -4,6 +4,7 @@
 
 #include "control/api/api_priv.h"
 #include "control/api/rules.h"
+#include "control/logs/logs.h"
 #include "core/base/cleanup.h"
 #include "core/json/value.h"
 #include "core/spec/limits.h"
@@ -148,9 +149,20 @@ static bool check_signing(struct api_call *call)
 	return false;
 }
 
+/* Said here, since no environment of such a function could start. */
+static bool check_logging(struct api_call *call)
+{
+	struct str group = json_value_text(json_object_get(json_object_get(call->json, "LoggingConfig"), "LogGroup"));
+	if (!group.p || log_group_name_fits(group))
+		return true;
+	api_fail(call, ERR_INVALID, "The log group name is too long for this server, which takes at most 252 characters (# counts as "
+	         "three): " STR_FMT, STR_ARG(group));
+	return false;
+}
+
 bool api_check_configuration(struct api_call *call, bool create)
 {
-	return (!create || (check_package(call) && check_signing(call))) && check_runtime(call) && check_variables(call) && check_layers(call) &&
+	return (!create || (check_package(call) && check_signing(call))) && check_runtime(call) && check_variables(call) && check_layers(call) && check_logging(call) &&
 	       api_check_tags(call, json_object_get(call->json, "Tags"));
 }
 

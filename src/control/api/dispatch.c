@@ -4,6 +4,8 @@
 #include "control/api/api_priv.h"
 #include "core/json/value.h"
 
+#define BODY_DEPTH_MAX 64
+
 void api_body_parse(struct api_call *call)
 {
 	struct str text = {call->body.data, call->body.len};
@@ -20,8 +22,10 @@ void api_body_parse(struct api_call *call)
 		call->has_zip = rc > 0;
 		text = rc > 0 ? buf_str(&rest) : text;
 	}
-	struct json_limits limits = {.max_bytes = API_JSON_BODY_MAX, .max_depth = 64};
+	struct json_limits limits = {.max_bytes = API_JSON_BODY_MAX, .max_depth = BODY_DEPTH_MAX};
 	call->json = json_value_load_object(text, &limits, &call->bad_body);
+	if (!call->json && call->bad_body.code == ERR_TOO_LARGE && text.n <= API_JSON_BODY_MAX)
+		error_set(&call->bad_body, ERR_BAD_PAYLOAD, "Document nesting depth exceeds the maximum allowed (%d)", BODY_DEPTH_MAX);
 	buf_release(&rest);
 }
 
