@@ -17,16 +17,19 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from lib import burst, cold, peers, procs, server, warm  # noqa: E402
+from lib import burst, cold, many, peers, procs, restore, server, warm  # noqa: E402
 from lib.stats import progress, table  # noqa: E402
 from lib.subjects import LANGUAGES, ROOT, Bench  # noqa: E402
 
-SECTIONS = {"server": server, "cold": cold, "burst": burst, "warm": warm, "peers": peers}
+SECTIONS = {"server": server, "cold": cold, "restore": restore, "many": many, "burst": burst, "warm": warm,
+            "peers": peers}
 
 # Name: (full, --quick)
 AMOUNTS = {
     "rounds": (5, 1), "seconds": (1.5, 0.5), "warmup_s": (0.3, 0.1), "samples": (50, 6), "settle_s": (0.15, 0.1),
     "starts": (9, 2), "functions": (1000, 50), "bursts": (5, 1), "burst_settle_s": (1.5, 0.5), "peer_starts": (3, 1),
+    "restores": (230, 12), "restore_settle_s": (0.03, 0.02), "restore_pool": (8, 4), "peer_colds": (20, 3),
+    "many_pool": (16, 8), "busy": (200, 20), "busy_runs": (5, 1), "sustained_s": (10.0, 1.0), "thousand": (1000, 40), "thousand_sleep_ms": (8000, 1000),
 }
 
 
@@ -59,7 +62,9 @@ def parse():
     parser.add_argument("--server-arg", action="append", default=[], help="an option for `mayfly server`; repeatable")
     parser.add_argument("--memory-mb", type=int, default=1769, help="MemorySize, warm and cold (1769 is one CPU)")
     parser.add_argument("--burst-memory-mb", type=int, default=256, help="MemorySize of the burst's function")
-    parser.add_argument("--limit", type=int, default=1200, help="the whole run is stopped after so many seconds")
+    parser.add_argument("--restore-functions", default=",".join(restore.FUNCTIONS), help="default: %(default)s")
+    parser.add_argument("--sustained-connections", type=int, nargs="+", default=[8, 16])
+    parser.add_argument("--limit", type=int, default=1800, help="the whole run is stopped after so many seconds")
     for name, (full, quick) in AMOUNTS.items():
         parser.add_argument("--" + name.replace("_", "-"), type=type(full), help=f"default {full}, quick {quick}")
     options = parser.parse_args()

@@ -72,11 +72,11 @@ class Client:
             raise ApiError(f"{method} {path}", answer.status, text)
         return json.loads(text) if text else {}
 
-    def create(self, name, runtime, handler, package, memory_mb, timeout_s=30):
+    def create(self, name, runtime, handler, package, memory_mb, timeout_s=30, **more):
         """CreateFunction; see wait() for when it can be called."""
         return self.call("POST", FUNCTIONS, {
             "FunctionName": name, "Runtime": runtime, "Handler": handler, "Role": ROLE, "MemorySize": memory_mb,
-            "Timeout": timeout_s, "Code": {"ZipFile": base64.b64encode(package).decode()}})
+            "Timeout": timeout_s, "Code": {"ZipFile": base64.b64encode(package).decode()}, **more})
 
     def wait(self, name, timeout_s=30):
         """Until the function is active and its last update is done."""
@@ -90,6 +90,22 @@ class Client:
                 raise RuntimeError(f"{name}: State {state}, LastUpdateStatus {update}: "
                                    f"{config.get('StateReason') or config.get('LastUpdateStatusReason')}")
             time.sleep(0.005)
+
+    def image(self, name):
+        """What the server says of the image of a function's $LATEST; {} when nothing yet."""
+        versions = self.call("GET", "/_mayfly/snapshots")["versions"]
+        return next((one for one in versions if (one["function"], one["version"]) == (name, "$LATEST")), {})
+
+    def wait_image(self, name, timeout_s=60):
+        """Until the environments of a function, which must have been called once, start from an image."""
+        end = time.monotonic() + timeout_s
+        while True:
+            found = self.image(name)
+            if found.get("state") == "ready" and "image" in found:
+                return found
+            if found.get("state") == "unusable" or time.monotonic() > end:
+                raise RuntimeError(f"{name}: no image: {found}")
+            time.sleep(0.02)
 
     def renew(self, name, value):
         """Changes a variable of the function: no environment that runs serves it any more."""

@@ -38,6 +38,15 @@ LANGUAGES = {
 }
 
 
+# Functions that only the sections on restores use.
+MORE = {
+    "go": {"runtime": "provided.al2023", "handler": "any"},
+    "java": {"runtime": "java17", "handler": "Handler::handle"},
+    "python-190mb": {"runtime": "python3.11", "handler": "large.handler", "files": ("python/app.py", "python/large.py")},
+    "python-5s-init": {"runtime": "python3.11", "handler": "slow.handler", "files": ("python/app.py", "python/slow.py")},
+}
+
+
 class Bench:
     """Paths, options and the folder for data and logs of one run."""
 
@@ -84,7 +93,29 @@ class Bench:
             shutil.rmtree(self.work, ignore_errors=True)
 
 
+def built(bench, name, source, command):
+    """Bytes of what a command makes of a source file, once; {out} and {source} are filled in."""
+    out = os.path.join(bench.work, name)
+    if not os.path.exists(out):
+        if not shutil.which(command[0]):
+            raise RuntimeError(f"{command[0]} is not installed")
+        env = dict(os.environ, CGO_ENABLED="0", GO111MODULE="off", GOCACHE=os.path.join(bench.cache, "go"))
+        words = [word.format(out=out, source=os.path.join(BENCH, "functions", source)) for word in command]
+        subprocess.run(words, check=True, env=env, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    with open(out, "rb") as file:
+        return file.read()
+
+
 def package_of(bench, language):
+    if language == "go":
+        program = built(bench, "go", "go/main.go", ["go", "build", "-o", "{out}", "{source}"])
+        return aws.package({"bootstrap": (program, 0o755)})
+    if language == "java":
+        return built(bench, "java.jar", "java/Handler.java",
+                     ["sh", "-c", "javac -d {out}.d {source} && jar cf {out} -C {out}.d ."])
+    if language in MORE:
+        names = [os.path.join(BENCH, "functions", file) for file in MORE[language]["files"]]
+        return aws.package({os.path.basename(name): (open(name, "rb").read(), 0o644) for name in names})
     row = LANGUAGES[language]
     if "code" not in row:
         with open(bench.program("bench-bootstrap"), "rb") as file:
@@ -128,12 +159,12 @@ class Mayfly:
     def client(self):
         return aws.Client(self.port, self.credentials)
 
-    def deploy(self, language, name=None, memory_mb=None):
-        row = LANGUAGES[language]
+    def deploy(self, language, name=None, memory_mb=None, **more):
+        row = LANGUAGES.get(language) or MORE[language]
         client = self.client()
         name = name or f"bench-{language}"
         client.create(name, row["runtime"], row["handler"], package_of(self.bench, language),
-                      memory_mb or self.bench.options.memory_mb)
+                      memory_mb or self.bench.options.memory_mb, **more)
         client.wait(name)
         return client, name
 
@@ -244,7 +275,7 @@ class NodeHttp:
 
 
 def install_peers(bench):
-    """serverless and serverless-offline, from npm, once, into the cache folder."""
+    """serverless, serverless-offline and workerd, from npm, once, into the cache folder."""
     wanted = os.path.join(BENCH, "peers", "package.json")
     have = os.path.join(bench.cache, "package.json")
     entry = os.path.join(bench.cache, "node_modules", "serverless", "bin", "serverless.js")
@@ -252,7 +283,7 @@ def install_peers(bench):
         with open(wanted) as one, open(have) as other:
             if json.load(one)["dependencies"] == json.load(other).get("dependencies"):
                 return entry
-    progress(f"installing serverless-offline from npm into {bench.cache} (once, about a minute)")
+    progress(f"installing serverless-offline and workerd from npm into {bench.cache} (once, about a minute)")
     os.makedirs(bench.cache, exist_ok=True)
     shutil.copyfile(wanted, have)
     done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
@@ -264,12 +295,19 @@ def install_peers(bench):
 
 
 class ServerlessOffline:
-    """serverless-offline's Lambda endpoint with the same functions."""
+    """serverless-offline's Lambda endpoint with the same functions; so many `copies` of each, called python-N and node-N,
+    for calls that find no worker."""
 
-    def __init__(self, bench):
+    def __init__(self, bench, copies=0):
         entry = install_peers(bench)
         service = bench.cache
-        shutil.copyfile(os.path.join(BENCH, "peers", "serverless.yml"), os.path.join(service, "serverless.yml"))
+        with open(os.path.join(BENCH, "peers", "serverless.yml")) as file:
+            text = file.read()
+        kinds = (("node", "nodejs", "nodejs20.x"), ("python", "python", "python3.11"))
+        more = "".join(f"  {kind}-{number}:\n    handler: {folder}/app.handler\n    runtime: {runtime}\n"
+                       for number in range(copies) for kind, folder, runtime in kinds)
+        with open(os.path.join(service, "serverless.yml"), "w") as file:
+            file.write(text.replace("functions:\n", "functions:\n" + more))
         shutil.copytree(os.path.join(BENCH, "functions"), service, dirs_exist_ok=True)
         self.port = procs.free_port()
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": bench.work, "LANG": "C.UTF-8", "CI": "1",
