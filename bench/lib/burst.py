@@ -1,9 +1,9 @@
-"""Fifty calls at once of a function that sleeps 200 ms, when no environment of it exists."""
+"""Fifty calls at once of a function that sleeps 200 ms, when no environment of it exists, but an image."""
 import json
 import time
 
 from .stats import median, progress, table
-from .subjects import Mayfly
+from .subjects import SINGLE, Mayfly
 
 CALLS = 50
 EVENT = {"n": 1, "sleep_ms": 200}
@@ -17,10 +17,11 @@ def burst(bench, port, args):
 def measure(bench, language):
     runs = []
     with Mayfly(bench) as server:
-        client, name = server.deploy(language, memory_mb=bench.options.burst_memory_mb)
+        client, name = server.deploy(language, memory_mb=bench.options.burst_memory_mb, Tags=SINGLE)
+        client.invoke(name, EVENT)
+        client.wait_image(name)
         for number in range(bench.options.bursts):
             progress(f"burst {language} {number + 1} of {bench.options.bursts}")
-            client.renew(name, str(number))
             time.sleep(bench.options.burst_settle_s)
             runs.append(burst(bench, server.port, server.load_args(name)))
     return runs

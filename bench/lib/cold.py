@@ -1,4 +1,4 @@
-"""Cold starts: a request to its first answer in an environment made for it, beside the interpreter's bare start."""
+"""Plain cold starts: a request to its first answer in an environment made for it, beside the interpreter's bare start."""
 import json
 import os
 import re
@@ -115,7 +115,7 @@ def run(bench, results):
     cold = {}
     server = None
     try:
-        server = Mayfly(bench)
+        server = Mayfly(bench, "--snapshot-default", "off")
     except Exception as error:
         bench.fail("cold mayfly", error)
     try:

@@ -4,9 +4,8 @@ import time
 
 from . import procs
 from .burst import EXPECT
-from .restore import SINGLE
 from .stats import median, progress, table
-from .subjects import EVENT, Mayfly
+from .subjects import EVENT, SINGLE, Mayfly
 
 MEMORY_MB = 128
 IDLE = {"python": 60, "nodejs": 40}  # environments whose cost is compared with that of ten
@@ -142,15 +141,16 @@ def report_idle(bench, idle, large):
     rows = [[f"{label}: each of {one['environments']}", one["pss_mb"], *(one["by_name"].get(name) for name in PARTS),
              one["machine_mb"]] for label, one in each.items()]
     if large:
-        rows.append([f"python, at once: all {large['environments']}", large["pss_mb_all"], *[None] * len(PARTS), large["machine_mb_all"]])
+        rows.append([f"python, at once: all {large['environments']}", large["pss_mb_all"], *[None] * len(PARTS),
+                     large["machine_mb_all"]])
     table("Idle restored environments, MB: PSS of all processes, of some of them, and what the machine has less",
           ["what", "all PSS", *PARTS, "machine"], rows)
     for language, one in idle.items():
         bench.target(f"many: PSS of each further idle {language} environment, MB", one["pss_mb"], at_most=1,
                      spoiled=one["spoiled"])
     if large:
-        print(f"  {large['wanted']} calls at once were answered after {large['first']['wall_ms']:.0f} ms, of which the function "
-              f"slept {bench.options.thousand_sleep_ms}; again, warm, with 500 ms of sleep: {large['again']['wall_ms']:.0f} ms")
+        print(f"  {large['wanted']} calls at once: {large['first']['wall_ms']:.0f} ms, {bench.options.thousand_sleep_ms} of them "
+              f"asleep; once more, warm, 500 of them asleep: {large['again']['wall_ms']:.0f} ms")
         bench.target("many: idle environments at once", large["environments"], at_least=large["wanted"],
                      spoiled=large["spoiled"])
 

@@ -7,10 +7,9 @@ import time
 from . import aws
 from .cold import phase_totals, phases_between
 from .stats import median, percentile, progress, summary, table
-from .subjects import EVENT, Mayfly, ServerlessOffline
+from .subjects import EVENT, SINGLE, Mayfly, ServerlessOffline
 from .workerd import Workerd
 
-SINGLE = {"mayfly:isolation": "invocation"}  # an environment serves one invocation: the next request finds none
 TAIL_EVERY = 10  # such a call asks for its log, to prove how it was served; it is not counted
 
 # Function: (most ms at the median, at the 99th percentile, how many plain starts for a hundred restores)

@@ -14,6 +14,7 @@ BENCH = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOT = os.path.dirname(BENCH)
 EVENT = {"n": 1}
 EXPECT = '{"answer":2}'
+SINGLE = {"mayfly:isolation": "invocation"}  # an environment serves one invocation: the next one finds none
 
 # One row a language. `process` is what the runtime's program is called, for counting environments; `bare` are the
 # starts of the interpreter alone, the first of which the cold target refers to.
