@@ -15,6 +15,7 @@
 #include "bin/mayflyd/server.h"
 #include "bin/mayflyd/startup.h"
 #include "core/base/check.h"
+#include "core/base/io.h"
 #include "core/base/log.h"
 #include "isolation/sandbox/net.h"
 
@@ -109,6 +110,7 @@ int main(int argc, char **argv)
 {
 	struct server s = {.data_fd = -1, .lock_fd = -1, .listener = -1, .argc = argc - 1, .argv = argv + 1};
 	struct error err = {0};
+	(void)io_fill_standard();
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
 		usage();
 		return 0;
