@@ -4,7 +4,7 @@
  *
  * err->code ERR_UNSUPPORTED: this process can't be restored; err->msg then says why, in words that a developer can act on
  * ("holds a connection to 10.0.0.5:5432 that was opened during init"). ERR_BUSY: not parked yet (a signal is pending, a pipe
- * moves): may be tried again. */
+ * moves): the tree goes on in any case, and it may be tried again. Control groups must not be frozen: the tree makes calls for us. */
 #ifndef MAYFLY_SNAPSHOT_DUMP_H
 #define MAYFLY_SNAPSHOT_DUMP_H
 
