@@ -132,8 +132,20 @@ static void on_ready(struct runtime_api *api)
 		log_stream_restore_report(w->log, worker_restore_ns(w, w->init_ns), NULL, NULL);
 	}
 	worker_set_state(w, WORKER_IDLE);
+	w->initialized_waits = true;
+	ev_defer_run(w->fleet->deps.loop, &w->initialized);
 	w->fleet->events->on_ready(w->fleet->arg, w);
-	launcher_initialized(w->fleet->deps.launcher, w->env_id); /* after the first work: nobody waits for this one */
+}
+
+/* Puts itself off once more: the connection that the first work goes out on sends in this round too, but may stand behind. */
+void worker_tell_initialized(struct ev_defer *defer)
+{
+	struct worker *w = CONTAINER_OF(defer, struct worker, initialized);
+	if (w->initialized_waits)
+		ev_defer_run(w->fleet->deps.loop, &w->initialized);
+	else if (w->state < WORKER_STOPPING)
+		launcher_initialized(w->fleet->deps.launcher, w->env_id);
+	w->initialized_waits = false;
 }
 
 static void on_restore_parked(struct runtime_api *api)

@@ -35,6 +35,7 @@ static void close_endpoint(struct worker *w)
 static void release(struct worker *w)
 {
 	ev_timer_stop(&w->timer);
+	ev_defer_cancel(&w->initialized);
 	if (w->api_open)
 		runtime_api_release(&w->api);
 	close_endpoint(w);
@@ -95,6 +96,7 @@ struct worker *worker_new(struct fleet *f, struct function_version *version, enu
 	w->version = function_version_ref(version);
 	w->freeze_fd = w->memory_fd = w->log_io.fd = w->trial.fd = w->trial.peer_fd = -1;
 	w->timer.cb = on_timer;
+	ev_defer_init(&w->initialized, worker_tell_initialized);
 	w->asked_ns = clock_mono_ns();
 	list_init(&w->by_state);
 	list_push_back(&f->states[WORKER_STARTING], &w->by_state);
@@ -196,6 +198,10 @@ void worker_kill(struct worker *w, bool ordered, uint32_t grace_ms)
 	if (w->state == WORKER_STOPPING)
 		return;
 	w->ordered = ordered;
+	if (w->kind == WORKER_TEMPLATE && ordered) { /* what it says about its connection's end would puzzle whoever reads it */
+		worker_drain_log(w);
+		worker_close_log(w);
+	}
 	if (w->api_open)
 		runtime_api_release(&w->api);
 	w->api_open = false;

@@ -73,6 +73,8 @@ struct worker {
 	bool freeze_v2;
 	uint64_t peak_bytes, peak_read_ns; /* what the memory file said last, and when */
 	struct ev_timer timer;   /* of init, of the invocation, or of a stop */
+	struct ev_defer initialized; /* tells mayflyd that init is over, when the first work has been sent */
+	bool initialized_waits;
 	struct invocation *invocation;
 	uint64_t asked_ns, sandbox_ns, init_ns; /* asked for; the sandbox was there; init was done */
 	uint64_t deadline_ns;    /* of the first invocation when init runs inside it, else 0 */

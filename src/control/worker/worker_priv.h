@@ -37,6 +37,8 @@ void worker_finish_answer(struct worker *w, struct http_blob *answer, bool error
 void worker_finish_fault(struct worker *w, const struct fault_text *t, const char *log_status, const char *log_type);
 void worker_fail_init(struct worker *w, const struct fault_text *t, const char *log_status, const char *log_type);
 
+void worker_tell_initialized(struct ev_defer *defer);
+
 const struct runtime_api_events *worker_api_events(void);
 
 /* start.c */
