@@ -554,7 +554,7 @@ TEST(random_histories_leave_nothing_behind)
 		world.settings.snapshot_renew_restores = draw(2) * 5;
 		for (unsigned step = 0; step < 300; step++) {
 			something_happens();
-			CHECK(world.most_alive <= SNAPSHOT_ENVIRONMENTS);
+			CHECK(world.most_alive <= LIMIT_IMAGE_ENVIRONMENTS);
 			for (unsigned i = 0; i < VERSIONS; i++) {
 				uint8_t key[IPC_IMAGE_KEY];
 				bool yes = world.versions[i] && restores(world.versions[i], key);

@@ -10,6 +10,7 @@
 #include "core/base/check.h"
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
+#include "core/spec/limits.h"
 #include "isolation/sandbox/wire.h"
 
 struct env *env_find(struct server *s, uint64_t id)
@@ -100,7 +101,7 @@ int env_on_start(struct server *s, struct ipc_message *m, struct error *err)
 	struct error why = {0};
 	if (check_start(s, m, err) < 0)
 		return -1;
-	bool full = requested_count(s) >= s->capacity.max_environments;
+	bool full = requested_count(s) >= s->capacity.max_environments + LIMIT_IMAGE_ENVIRONMENTS;
 	struct env *e = s->stops || full ? NULL : take_pooled(s);
 	if (!e && !s->stops && !full)
 		e = env_new(s);

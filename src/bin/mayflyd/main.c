@@ -17,6 +17,7 @@
 #include "core/base/check.h"
 #include "core/base/io.h"
 #include "core/base/log.h"
+#include "core/spec/limits.h"
 #include "isolation/sandbox/net.h"
 
 #define END_WAIT_MS 3000u
@@ -64,7 +65,7 @@ static int prepare(struct server *s, struct error *err)
 	if (!s->loop)
 		return -1;
 	s->signals = ev_signals_new(s->loop, signals, ARRAY_LEN(signals), on_signal, s, err);
-	if (!s->signals || envs_init(s, s->capacity.max_environments, err) < 0)
+	if (!s->signals || envs_init(s, s->capacity.max_environments + LIMIT_IMAGE_ENVIRONMENTS, err) < 0)
 		return -1;
 	unpacks_init(&s->unpacks);
 	zygotes_init(s);

@@ -5,7 +5,7 @@
  *
  * One image is taken at a time, in the order of wanting; published SnapStart versions first. `invoke` asks snapshots_choose
  * before each start, tells what came of it, and passes on the events of workers whose sched_env is 0 (at most
- * SNAPSHOT_ENVIRONMENTS at a time, of which the scheduler must not know).
+ * LIMIT_IMAGE_ENVIRONMENTS at a time, which do not count as environments).
  *
  * What goes wrong: a tree that was not at rest, a fault of the machine and a trial that fails are tried again, a few times; what
  * cannot be restored makes the version unusable at once. A restore that fails in service makes the version start plainly for a
@@ -28,9 +28,9 @@
 #include "control/function/version.h"
 #include "control/worker/worker.h"
 #include "core/base/buf.h"
+#include "core/spec/limits.h"
 #include "core/store/kv.h"
 
-#define SNAPSHOT_ENVIRONMENTS 2u
 #define SNAPSHOT_FAILURES_MAX 3u
 
 struct snapshots;

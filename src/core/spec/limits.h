@@ -18,6 +18,7 @@
 #define LIMIT_FILES 1024u
 #define LIMIT_PROCESSES 1024u
 #define MEMORY_MB_PER_VCPU 1769u           /* CPU time is proportional to memory */
+#define LIMIT_IMAGE_ENVIRONMENTS 2u        /* beside --max-environments: from which an image is taken, or tried */
 #define RUNTIME_API_PORT 9001
 #define ENDPOINT_PORT 4566                 /* the main endpoint as an environment sees it */
 
