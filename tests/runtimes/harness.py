@@ -11,6 +11,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 RUNTIMES = os.path.join(ROOT, "runtimes")
 PYTHON = ["/usr/bin/python3", "-S", "-X", "utf8", os.path.join(RUNTIMES, "python", "bootstrap.py")]
 NODE = ["/usr/bin/node", os.path.join(RUNTIMES, "nodejs", "bootstrap.cjs")]
+JAR = os.path.join(RUNTIMES, "java", "runtime.jar")
+# As src/control/worker/launch_env.c has them.
+JAVA = ["/usr/bin/java", "-Xmx72m", "-XX:+NeverActAsServerClassMachine", "-XX:-UsePerfData", "-jar", JAR]
 LIMIT_SECONDS = 20
 
 

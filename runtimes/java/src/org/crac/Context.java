@@ -1,0 +1,15 @@
+package org.crac;
+
+/** A set of resources that are told of checkpoints together. */
+public abstract class Context<R extends Resource> implements Resource {
+    protected Context() {
+    }
+
+    @Override
+    public abstract void beforeCheckpoint(Context<? extends Resource> context) throws CheckpointException;
+
+    @Override
+    public abstract void afterRestore(Context<? extends Resource> context) throws RestoreException;
+
+    public abstract void register(R resource);
+}
