@@ -45,7 +45,7 @@ SUITES = [
     Suite("sandbox", "python", "tests/sandbox", 300, alone=True, help="escapes and limits"),
     Suite("vm", "counted", "tests/vm/run --build {build} --optional", 420, alone=True,
           help="cgroup v2 in an emulated guest, where one can be made"),
-    Suite("e2e", "python", "tests/e2e", 420, alone=True, help="README's commands, kill -9, the JavaScript SDK"),
+    Suite("e2e", "python", "tests/e2e", 900, alone=True, help="README's commands, kill -9, the JavaScript SDK, images"),
 ]
 
 
