@@ -175,6 +175,16 @@ class Invoke(CliCase):
         for said in ("START x", "cold start", "sandbox        2.5 ms", "init          20.1 ms", "function       3.5 ms"):
             self.assertIn(said, done.stderr)
 
+    def test_phases_of_a_restore(self):
+        log = base64.b64encode(b"REPORT RequestId: x\tDuration: 3.50 ms\tBilled Duration: 5 ms\tRestore Duration: 1.20 ms\tBilled Restore Duration: 1 ms\t\n").decode()
+        self.server.answers["thumb"] = (200, b"1", {"X-Amz-Log-Result": log})
+        self.server.environments = [{"function": "thumb", "kind": "restored", "age_ms": 30, "sandbox_ms": 0.4},
+                                    {"function": "thumb", "kind": "trial", "age_ms": 2, "sandbox_ms": 77}]
+        done = self.run_cli("invoke", "thumb", "--phases")
+        for said in ("cold start by restore", "sandbox        0.4 ms", "restore        1.2 ms", "function       3.5 ms"):
+            self.assertIn(said, done.stderr)
+        self.assertNotIn("init", done.stderr)
+
     def test_out_file(self):
         self.assertEqual(self.out("invoke", "thumb", "-o", "answer.json"), "")
         with open(os.path.join(self.folder, "answer.json"), encoding="utf-8") as f:
@@ -204,9 +214,11 @@ class Manage(CliCase):
         self.deploy("thumb", "x", "-e", "LEVEL=debug", "--tag", "team=a")
         self.out("publish", "thumb", "--alias", "live")
         self.server.environments = [{"id": "e1", "function": "thumb", "version": "$LATEST", "state": "frozen", "age_ms": 1500, "peak_bytes": 1048576,
-                                     "sandbox_ms": 2, "init_ms": 19}]
+                                     "sandbox_ms": 2, "init_ms": 19},
+                                    {"id": "e2", "function": "thumb", "version": "1", "kind": "restored", "state": "idle", "age_ms": 10,
+                                     "peak_bytes": 1048576, "sandbox_ms": 0.3, "restore_ms": 1.7}]
         text = self.out("info", "thumb")
-        for said in ("LEVEL=debug", "team=a", "Active, last update Successful", "live", "frozen", "1.5 s", "19.0 ms"):
+        for said in ("LEVEL=debug", "team=a", "Active, last update Successful", "live", "frozen", "1.5 s", "19.0 ms", "restored", "1.7 ms"):
             self.assertIn(said, text)
         self.assertEqual(json.loads(self.out("info", "thumb", "--output", "json"))["Aliases"][0]["Name"], "live")
         self.assertNotIn("not installed", text)

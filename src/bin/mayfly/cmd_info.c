@@ -175,7 +175,7 @@ static void add_ms(struct term_table *t, const json_t *e, const char *key)
 
 static void show_environments(struct cli *cli, const struct info *in)
 {
-	static const char *const titles[] = {"ENVIRONMENT", "VERSION", "STATE", ">AGE", ">MEMORY", ">SANDBOX", ">INIT"};
+	static const char *const titles[] = {"ENVIRONMENT", "VERSION", "KIND", "STATE", ">AGE", ">MEMORY", ">SANDBOX", ">INIT", ">RESTORE"};
 	struct term_table t;
 	size_t i;
 	json_t *e;
@@ -183,16 +183,18 @@ static void show_environments(struct cli *cli, const struct info *in)
 		printf("\nno environment runs\n");
 		return;
 	}
-	term_table_init(&t, titles, 7);
+	term_table_init(&t, titles, sizeof titles / sizeof *titles);
 	json_array_foreach(in->environments, i, e) {
 		char text[TERM_TEXT];
 		term_table_add(&t, cli_json_text(e, "id", "?"));
 		term_table_add(&t, cli_json_text(e, "version", "?"));
+		term_table_add(&t, cli_json_text(e, "kind", "plain"));
 		term_table_add(&t, cli_json_text(e, "state", "?"));
 		add_ms(&t, e, "age_ms");
 		term_table_add(&t, term_bytes(text, (double)cli_json_int(e, "peak_bytes")));
 		add_ms(&t, e, "sandbox_ms");
 		add_ms(&t, e, "init_ms");
+		add_ms(&t, e, "restore_ms");
 	}
 	putchar('\n');
 	term_table_print(cli, &t, stdout);

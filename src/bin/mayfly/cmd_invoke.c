@@ -98,6 +98,13 @@ static double reported_ms(const char *log, const char *name)
 	return -1;
 }
 
+/* Only for making or proving an image. */
+static bool in_background(const json_t *environment)
+{
+	const char *kind = cli_json_text(environment, "kind", "plain");
+	return strcmp(kind, "template") == 0 || strcmp(kind, "trial") == 0;
+}
+
 /* The newest environment of the function: the one that a cold start has just made. */
 static const json_t *newest(const json_t *report, const char *name)
 {
@@ -106,7 +113,7 @@ static const json_t *newest(const json_t *report, const char *name)
 	const json_t *e, *best = NULL;
 	lambda_plain_name(plain, name);
 	json_array_foreach(json_object_get(report, "environments"), i, e) {
-		if (strcmp(cli_json_text(e, "function", ""), plain) == 0 &&
+		if (strcmp(cli_json_text(e, "function", ""), plain) == 0 && !in_background(e) &&
 		    (!best || json_number_value(json_object_get(e, "age_ms")) < json_number_value(json_object_get(best, "age_ms"))))
 			best = e;
 	}
@@ -128,17 +135,19 @@ static double member_ms(const json_t *o, const char *key)
 
 static void show_phases(struct cli *cli, const char *name, const char *log, double whole_ms)
 {
-	double init_ms = reported_ms(log, "Init Duration"), function_ms = reported_ms(log, "Duration");
+	double init_ms = reported_ms(log, "Init Duration"), restore_ms = reported_ms(log, "Restore Duration");
+	double function_ms = reported_ms(log, "Duration"), made_ms = restore_ms >= 0 ? restore_ms : init_ms;
 	CLEANUP_JSON json_t *report = NULL;
 	double sandbox_ms = -1;
 	char text[TERM_TEXT];
-	if (init_ms >= 0 && lambda_environments(cli, &report) == 0)
+	if (made_ms >= 0 && lambda_environments(cli, &report) == 0)
 		sandbox_ms = member_ms(newest(report, name), "sandbox_ms");
 	cli_forgive(cli); /* a server without that page still has the rest */
-	double known_ms = (init_ms > 0 ? init_ms : 0) + (function_ms > 0 ? function_ms : 0) + (sandbox_ms > 0 ? sandbox_ms : 0);
-	fprintf(stderr, "%s, %s\n", init_ms >= 0 ? "cold start" : function_ms >= 0 ? "warm start" : "no report", term_ms(text, whole_ms));
+	double known_ms = (made_ms > 0 ? made_ms : 0) + (function_ms > 0 ? function_ms : 0) + (sandbox_ms > 0 ? sandbox_ms : 0);
+	fprintf(stderr, "%s, %s\n", restore_ms >= 0 ? "cold start by restore" : init_ms >= 0 ? "cold start" : function_ms >= 0 ? "warm start" : "no report", term_ms(text, whole_ms));
 	show_phase(stderr, "sandbox", sandbox_ms);
 	show_phase(stderr, "init", init_ms);
+	show_phase(stderr, "restore", restore_ms);
 	show_phase(stderr, "function", function_ms);
 	show_phase(stderr, "the rest", whole_ms > known_ms ? whole_ms - known_ms : 0);
 }
