@@ -117,14 +117,30 @@ static int save_auxv(struct dump *d, struct dump_process *p, struct error *err)
 	return at < 0 ? -1 : 0;
 }
 
+/* "unlimited" or a number; moves behind it. */
+static uint64_t parse_limit(const char **at)
+{
+	char *end;
+	*at += strspn(*at, " ");
+	if (strncmp(*at, "unlimited", 9) == 0) {
+		*at += 9;
+		return RLIM_INFINITY;
+	}
+	uint64_t value = strtoull(*at, &end, 10);
+	*at = end;
+	return value;
+}
+
+/* prlimit would want CAP_SYS_RESOURCE in the function's user namespace. Lines are in the order of RLIMIT_*, behind a head;
+ * names take 26 columns. */
+/* By the process itself: for others the kernel wants a right that containers often take from root. */
 static int save_limits(struct dump_process *p, struct error *err)
 {
+	_Static_assert(sizeof(struct rlimit) == sizeof p->row.limits[0], "as getrlimit has it");
 	for (unsigned i = 0; i < ARRAY_LEN(p->row.limits); i++) {
-		struct rlimit limit;
-		if (prlimit(p->pid, (__rlimit_resource_t)i, NULL, &limit) < 0)
-			return error_sys(err, "cannot read the limits of process %u", p->inner);
-		p->row.limits[i].soft = limit.rlim_cur;
-		p->row.limits[i].hard = limit.rlim_max;
+		uint64_t args[4] = {i};
+		if (dump_call_read(p, &p->threads[0], SYS_getrlimit, args, 1, &p->row.limits[i], sizeof p->row.limits[i], err) < 0)
+			return -1;
 	}
 	return 0;
 }
