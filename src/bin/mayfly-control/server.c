@@ -124,6 +124,19 @@ static void on_unreserved(void *arg, unsigned unreserved)
 	invoke_set_unreserved(((struct server *)arg)->invoke, unreserved);
 }
 
+static void refresh_image_gauges(struct server *s)
+{
+	struct snapshots_stats stats;
+	snapshots_get_stats(s->snapshots, &stats);
+	metrics_set(s->metrics, METRIC_IMAGES, 0, 0, stats.images);
+	metrics_set(s->metrics, METRIC_IMAGE_BYTES, 0, 0, stats.file_bytes);
+	metrics_set(s->metrics, METRIC_IMAGE_RESIDENT, 0, 0, stats.resident_bytes);
+	metrics_set(s->metrics, METRIC_IMAGES_TAKEN, 0, 0, stats.taken);
+	metrics_set(s->metrics, METRIC_IMAGE_FAILURES, 0, 0, stats.not_taken);
+	metrics_set(s->metrics, METRIC_RESTORES, 0, 0, stats.restores);
+	metrics_set(s->metrics, METRIC_RESTORE_FAILURES, 0, 0, stats.restores_failed);
+}
+
 static void refresh_gauges(struct server *s)
 {
 	struct sched_counts counts;
@@ -145,6 +158,7 @@ static void refresh_gauges(struct server *s)
 	metrics_set(s->metrics, METRIC_LOG_EVENTS, 0, 0, logs.events);
 	metrics_set(s->metrics, METRIC_LOG_BYTES, 0, 0, logs.bytes);
 	metrics_set(s->metrics, METRIC_LOG_DROPS, 0, 0, logs.dropped_events);
+	refresh_image_gauges(s);
 }
 
 static void metrics_text_cb(void *arg, struct buf *out)

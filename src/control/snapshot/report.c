@@ -82,24 +82,32 @@ static void write_version(struct json_writer *j, const struct snapshot_version *
 	json_write_close(j);
 }
 
+void snapshots_get_stats(const struct snapshots *s, struct snapshots_stats *out)
+{
+	*out = s->stats;
+	HASH_FOREACH(node, &s->versions) {
+		const struct snapshot_image *image = HASH_ENTRY(node, struct snapshot_version, by_id)->image;
+		out->images += image != NULL;
+		out->file_bytes += image ? image->file_bytes : 0;
+		out->resident_bytes += image ? image->resident_bytes : 0;
+	}
+}
+
 void snapshots_report(struct snapshots *s, struct buf *out)
 {
 	struct json_writer j;
-	uint64_t file_bytes = 0, resident_bytes = 0, now_ns = clock_mono_ns();
-	unsigned images = 0, wanted = 0;
-	HASH_FOREACH(node, &s->versions) {
-		const struct snapshot_version *sv = HASH_ENTRY(node, struct snapshot_version, by_id);
-		wanted += sv->state == SNAP_WANTED;
-		images += sv->image != NULL;
-		file_bytes += sv->image ? sv->image->file_bytes : 0;
-		resident_bytes += sv->image ? sv->image->resident_bytes : 0;
-	}
+	struct snapshots_stats stats;
+	uint64_t now_ns = clock_mono_ns();
+	unsigned wanted = 0;
+	snapshots_get_stats(s, &stats);
+	HASH_FOREACH(node, &s->versions)
+		wanted += HASH_ENTRY(node, struct snapshot_version, by_id)->state == SNAP_WANTED;
 	json_write_init(&j, out);
 	json_write_object(&j);
 	json_write_key_z(&j, "default", s->deps.settings->snapshot_default);
-	json_write_key_int(&j, "images", images);
-	json_write_key_int(&j, "file_bytes", (int64_t)file_bytes);
-	json_write_key_int(&j, "resident_bytes", (int64_t)resident_bytes);
+	json_write_key_int(&j, "images", (int64_t)stats.images);
+	json_write_key_int(&j, "file_bytes", (int64_t)stats.file_bytes);
+	json_write_key_int(&j, "resident_bytes", (int64_t)stats.resident_bytes);
 	json_write_key_int(&j, "wanted", wanted);
 	json_write_key(&j, "versions");
 	json_write_array(&j);

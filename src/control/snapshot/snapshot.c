@@ -115,6 +115,7 @@ void snapshots_restored(struct snapshots *s, const struct worker *w)
 {
 	struct snapshot_version *sv = restored_of(s, w);
 	uint64_t most = s->deps.settings->snapshot_renew_restores;
+	s->stats.restores++;
 	if (!sv)
 		return;
 	sv->restores++;
@@ -140,6 +141,7 @@ static void spoil(struct snapshots *s, struct snapshot_version *sv, bool for_goo
 void snapshots_failed(struct snapshots *s, const struct worker *w, const struct worker_failure *failure)
 {
 	struct snapshot_version *sv = restored_of(s, w);
+	s->stats.restores_failed++;
 	if (!sv)
 		return;
 	sv->failed++;

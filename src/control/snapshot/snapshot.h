@@ -49,6 +49,13 @@ struct snapshots_deps {
 	void *note_arg;
 };
 
+/* Since the start, but for the first three: what is there now. */
+struct snapshots_stats {
+	uint64_t images, file_bytes, resident_bytes; /* ready to restore from */
+	uint64_t taken, not_taken; /* images; attempts that gave none */
+	uint64_t restores, restores_failed;
+};
+
 struct snapshots *snapshots_new(const struct snapshots_deps *deps, struct error *err);
 void snapshots_free(struct snapshots *s); /* after the store is closed; NULL is fine */
 /* Once, when `resolve` can be asked: matches images to versions. */
@@ -78,6 +85,7 @@ void snapshots_on_snapshot(struct snapshots *s, struct worker *w, const struct i
 void snapshots_on_trial(struct snapshots *s, struct worker *w, const struct error *why);
 void snapshots_on_dead(struct snapshots *s, struct worker *w, struct worker_failure *failure);
 
+void snapshots_get_stats(const struct snapshots *s, struct snapshots_stats *out);
 /* JSON for `mayfly info` and `mayfly images` (GET /_mayfly/snapshots):
  *
  *   {"default": "auto",                 (mode of functions that do not choose)

@@ -88,6 +88,7 @@ struct snapshots {
 	struct worker *worker;          /* its TEMPLATE or TRIAL; NULL between them */
 	unsigned alive;                 /* nobody's workers, those that are given up included */
 	uint64_t last_renewal;
+	struct snapshots_stats stats; /* what is counted, not what is there */
 	bool loading, loaded, closed;
 	bool asked;                     /* DUMP: for the image; else its template still settles */
 	struct ev_timer next_try, step, tidy;

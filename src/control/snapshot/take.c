@@ -206,6 +206,7 @@ static void failed(struct snapshots *s, enum setback what, const char *text, str
 {
 	struct snapshot_version *sv = s->job;
 	ASSERT(sv);
+	s->stats.not_taken++;
 	snprintf(sv->reason, sizeof sv->reason, "%s%s", setbacks[what].says, text);
 	snapshot_abandon(s, sv);
 	bool told_now = sv->publish && failure;
@@ -229,6 +230,7 @@ static void proved(struct snapshots *s)
 	s->worker = NULL; /* ends by itself */
 	ev_timer_stop(&s->step);
 	launcher_keep_image(s->deps.launcher, image->key);
+	s->stats.taken++;
 	sv->reason[0] = '\0';
 	sv->given_up = 0;
 	snapshot_use_image(s, sv, image);
