@@ -117,22 +117,6 @@ static int save_auxv(struct dump *d, struct dump_process *p, struct error *err)
 	return at < 0 ? -1 : 0;
 }
 
-/* "unlimited" or a number; moves behind it. */
-static uint64_t parse_limit(const char **at)
-{
-	char *end;
-	*at += strspn(*at, " ");
-	if (strncmp(*at, "unlimited", 9) == 0) {
-		*at += 9;
-		return RLIM_INFINITY;
-	}
-	uint64_t value = strtoull(*at, &end, 10);
-	*at = end;
-	return value;
-}
-
-/* prlimit would want CAP_SYS_RESOURCE in the function's user namespace. Lines are in the order of RLIMIT_*, behind a head;
- * names take 26 columns. */
 /* By the process itself: for others the kernel wants a right that containers often take from root. */
 static int save_limits(struct dump_process *p, struct error *err)
 {

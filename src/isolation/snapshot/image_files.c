@@ -41,7 +41,8 @@ bool image_file_same(const struct image_file *was, const struct image_file *now)
 /* The path was resolved when it was written down, so that a link in it means that something changed. */
 int image_file_open(int root, const char *path, int flags, struct error *err)
 {
-	struct open_how how = {.flags = (uint64_t)flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+	int more = flags & O_PATH ? O_CLOEXEC : O_CLOEXEC | O_NOCTTY | O_NONBLOCK; /* O_PATH takes no others */
+	struct open_how how = {.flags = (uint64_t)(flags | more),
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS};
 	int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
 	return fd < 0 ? error_sys(err, "cannot open %s", path) : fd;
