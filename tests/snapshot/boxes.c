@@ -22,6 +22,7 @@
 #include "isolation/sandbox/mnt.h"
 #include "isolation/sandbox/root.h"
 #include "isolation/sandbox/wire.h"
+#include "isolation/snapshot/tmp_tree.h"
 
 #define UID_BASE 710000u
 #define MEMORY_MB 1024u
@@ -332,10 +333,32 @@ static int ask(struct boxes *b, struct zygote *z, struct box *box, int inside, s
 	return rc;
 }
 
+struct tmp_task {
+	struct boxes *b;
+	struct box *box;
+	const struct image *image;
+};
+
+static int unpack_tmp(void *arg, struct error *err)
+{
+	struct tmp_task *t = arg;
+	const struct image_section *s = &t->image->head.tables[IMAGE_TMP];
+	if (setns(t->box->made.pidfd, CLONE_NEWNS) < 0)
+		return error_sys(err, "cannot join the box");
+	int tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	uid_t uid = t->b->base.uid_base + t->box->slot;
+	int rc = tmp_unpack(tmp, t->image->tables + s->offset - t->image->head.head_bytes, s->count, uid, uid, err);
+	close(tmp);
+	return rc;
+}
+
 int zygote_restore(struct boxes *b, struct zygote *z, struct box *box, struct restore_reply *reply, struct error *err)
 {
 	const struct image_process *leader = image_row(&z->image, IMAGE_PROCESSES, 0);
 	int inside = -1;
+	struct tmp_task tmp = {b, box, &z->image};
+	if (z->image.head.tables[IMAGE_TMP].count && in_child(unpack_tmp, &tmp, err) < 0)
+		return -1;
 	if (sandbox_adopt(box->made.init_fd, (pid_t)leader->new_pid, err) < 0)
 		return -1;
 	int rc = connect_inside(box, box->made.api_fd, RUNTIME_API_PORT, &inside, &box->next, err);

@@ -66,7 +66,6 @@ struct zygote {
 	uint32_t between_tid;   /* of the process between us and the leader: no thread of the image has it */
 	uint32_t last_cap;
 	uint64_t room;          /* of the arena: what comes next */
-	uint64_t resident_bytes;
 	uint64_t frames[IMAGE_MAX_THREADS]; /* where each thread's stack pointer stands for rt_sigreturn */
 	uint64_t own_limits[LIMITS][2];
 	unsigned char *thread_stacks;
