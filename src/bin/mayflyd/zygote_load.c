@@ -69,9 +69,10 @@ int zygote_become(struct server *s, const struct zygote *z, const struct sandbox
 	struct zygote_word word = {0};
 	struct image image;
 	int exe = s->restore_exe;
-	if (cgroup_join(&s->base.cgroup, ZYGOTE_GROUP, err) < 0 || sandbox_enter_code(&s->base, code, err) < 0)
+	/* The image is of this machine: what says so lies in the host's /proc. */
+	if (cgroup_join(&s->base.cgroup, ZYGOTE_GROUP, err) < 0 || image_open(&image, image_fd, err) < 0)
 		return -1;
-	if (image_open(&image, image_fd, err) < 0 || image_check_pages(&image, err) < 0 || learn(&image, &word.facts, err) < 0)
+	if (sandbox_enter_code(&s->base, code, err) < 0 || image_check_pages(&image, err) < 0 || learn(&image, &word.facts, err) < 0)
 		return -1;
 	uint32_t count = image.head.tables[IMAGE_FILES].count;
 	CLEANUP_FREE int *files = malloc((count + 1) * sizeof *files);
