@@ -1,6 +1,7 @@
 #include "isolation/snapshot/dump.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,10 @@ int dump_tree(const struct dump_request *request, int out_fd, struct dump_result
 	uint64_t begin = clock_mono_ns();
 	struct error why = {0};
 	struct dump d CLEANUP(dump_release) = {.request = request, .init_proc = -1, .root = -1};
+	sigset_t child, before;
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	pthread_sigmask(SIG_BLOCK, &child, &before); /* dump_wait waits for it */
 	image_builder_init(&d.image);
 	buf_init(&d.memory, IMAGE_MAX_VMAS * sizeof(struct dump_memory));
 	buf_init(&d.objects, IMAGE_MAX_OBJECTS * sizeof(struct dump_object));
@@ -105,6 +110,7 @@ int dump_tree(const struct dump_request *request, int out_fd, struct dump_result
 		/* What is busy has to go on to come to rest. */
 		dump_thaw(&d, request->resume || (rc < 0 && why.code == ERR_BUSY));
 	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc < 0)
 		return error_set(err, why.code, "%s", why.msg);
 	*result = (struct dump_result){.file_bytes = d.image.head.file_bytes, .resident_bytes = d.image.head.page_count * IMAGE_PAGE,

@@ -1,7 +1,6 @@
 /* System calls made by a stopped thread: its registers are replaced, it takes one step over a syscall instruction, and is
  * stopped again. What a process alone can ask about itself is read in this way. */
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -15,31 +14,27 @@
 
 #define STEP_LIMIT_NS (5 * NS_PER_S)
 #define SCRATCH_BYTES 256u
-#define SPINS 200
 #define MAX_VDSO 65536u
 
 int dump_wait(pid_t tid, int *status, uint64_t limit_ns)
 {
-	const struct timespec pause = {.tv_nsec = 50000};
-	uint64_t start = 0;
-	for (unsigned i = 0;; i++) {
+	/* Whoever ignores SIGCHLD does not get it: then this is a slow poll. */
+	const struct timespec step = {.tv_nsec = 2000000};
+	uint64_t start = clock_mono_ns();
+	sigset_t child;
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	for (;;) {
 		pid_t rc = waitpid(tid, status, __WALL | WNOHANG);
 		if (rc == tid)
 			return 0;
 		if (rc < 0 && errno != EINTR)
 			return -1;
-		/* It mostly takes microseconds: sleeping would make a dump's time of it. */
-		if (i < SPINS) {
-			sched_yield();
-			continue;
-		}
-		if (i == SPINS)
-			start = clock_mono_ns();
 		if (clock_mono_ns() - start > limit_ns) {
 			errno = ETIMEDOUT;
 			return -1;
 		}
-		nanosleep(&pause, NULL);
+		sigtimedwait(&child, NULL, &step);
 	}
 }
 

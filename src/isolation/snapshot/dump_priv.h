@@ -97,7 +97,8 @@ void dump_thaw(struct dump *d, bool go_on);
 void dump_release(struct dump *d);
 
 /* dump_call.c: system calls made by a stopped thread. */
-int dump_wait(pid_t tid, int *status, uint64_t limit_ns); /* 0, or -1 with errno (ETIMEDOUT) */
+/* 0, or -1 with errno (ETIMEDOUT). With SIGCHLD blocked, which tells of stops. */
+int dump_wait(pid_t tid, int *status, uint64_t limit_ns);
 int dump_call_prepare(struct dump_process *p, const struct image_vma *vmas, uint32_t n, struct error *err);
 /* The result is as the kernel gives it: -errno. -1: the call could not be made. */
 int dump_call(struct dump_process *p, struct dump_thread *t, long number, const uint64_t args[4], long *result, struct error *err);
