@@ -270,6 +270,38 @@ TEST(makes_new_ones_wait_while_all_are_busy)
 	CHECK_INT(rig_free(rig), 0);
 }
 
+/* What comes in at one listener cannot use up what others share. */
+TEST(a_listener_has_a_share)
+{
+	struct rig *rig = rig_new();
+	struct http_listener few, other;
+	struct sockaddr_in few_addr, other_addr;
+	CHECK_INT(listen_on_loopback(rig, &few, &few_addr), 0);
+	CHECK_INT(http_listener_limit(&few, 2, NULL), 0);
+	CHECK_INT(listen_on_loopback(rig, &other, &other_addr), 0);
+	CLEANUP_CLOSE int a = connect_to(&few_addr), b = connect_to(&few_addr);
+	say(rig, a, GET("/wait"));
+	say(rig, b, GET("/?b"));
+	CHECK_STR(await(rig, b), OK("b", "1"));
+	CLEANUP_CLOSE int c = connect_to(&few_addr); /* b is idle, and goes */
+	say(rig, c, GET("/wait"));
+	CHECK(!await(rig, b));
+	CHECK_INT(rig->pool.stats.evicted, 1);
+	CLEANUP_CLOSE int d = connect_to(&few_addr), e = connect_to(&other_addr);
+	say(rig, d, GET("/?d"));
+	say(rig, e, GET("/?e"));
+	CHECK_STR(await(rig, e), OK("e", "1"));
+	CHECK_INT(rig->server.conn_count, 3);
+	rig_reply(rig->parked[0], 200, STR("a"));
+	CHECK_STR(await(rig, a), OK("a", "1"));
+	close(STEAL_FD(a));
+	CHECK_STR(await(rig, d), OK("d", "1"));
+	http_listener_close(&few);
+	rig_reply(rig->parked[1], 200, STR("c"));
+	CHECK_STR(await(rig, c), OK("c", "1"));
+	CHECK_INT(rig_free(rig), 0);
+}
+
 /* ---- memory ---- */
 
 enum { MANY = 1000, IDLE_MAX_BYTES = 4096 };
@@ -317,4 +349,4 @@ TESTS(T(answers_pipelined_requests_in_order), T(takes_heads_byte_by_byte), T(tak
       T(answers_a_parked_request_later), T(notices_that_a_waiting_peer_left),
       T(adopts_a_connection_in_the_middle_of_a_request), T(refuses_and_closes), T(replies_without_body),
       T(speaks_http_1_0), T(header_values_cannot_end_their_line), T(may_be_released_or_aborted_in_a_callback), T(drains),
-      T(listens_and_pauses), T(makes_room_by_closing_the_longest_idle), T(makes_new_ones_wait_while_all_are_busy), T(idle_parked_and_slow_connections_are_small))
+      T(listens_and_pauses), T(makes_room_by_closing_the_longest_idle), T(makes_new_ones_wait_while_all_are_busy), T(a_listener_has_a_share), T(idle_parked_and_slow_connections_are_small))

@@ -107,6 +107,9 @@ struct worker *worker_new(struct fleet *f, struct function_version *version, enu
 
 /* ---- what mayflyd tells ---- */
 
+/* Of all that environments may have open together; SDKs take 50 at most when they are not told otherwise. */
+#define ENDPOINT_CONNS_MAX 64
+
 /* What mayflyd sent becomes the worker's. */
 static int take_environment(struct worker *w, struct ipc_message *m, struct error *err)
 {
@@ -122,6 +125,8 @@ static int take_environment(struct worker *w, struct ipc_message *m, struct erro
 	if (http_server_listen(f->deps.front, w->endpoint, endpoint, err) < 0) {
 		close(endpoint);
 		free(STEAL_PTR(w->endpoint));
+		r = -1;
+	} else if (http_listener_limit(w->endpoint, ENDPOINT_CONNS_MAX, err) < 0) {
 		r = -1;
 	}
 	return r < 0 || !w->api_open ? -1 : 0;

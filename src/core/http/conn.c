@@ -383,6 +383,7 @@ void http_conn_kill(struct http_conn *conn)
 		http_exchange_put(conn->pool, STEAL_PTR(conn->x));
 	http_pool_credit(conn->pool, conn->stash_len);
 	free(STEAL_PTR(conn->stash));
+	http_share_leave(conn);
 	http_server_conn_left(server);
 	if (--conn->running == 0)
 		free(conn);
@@ -406,7 +407,8 @@ static void set_peer(struct http_conn *conn, const struct sockaddr *peer)
 	}
 }
 
-int http_conn_new(struct http_server *server, int fd, struct str received, const void *peer, struct error *err)
+int http_conn_new(struct http_server *server, struct http_share *share, int fd, struct str received, const void *peer,
+                  struct error *err)
 {
 	CLEANUP_FREE struct http_conn *conn = calloc(1, sizeof *conn);
 	CLEANUP_FREE char *stash = received.n ? malloc(received.n) : NULL;
@@ -418,6 +420,7 @@ int http_conn_new(struct http_server *server, int fd, struct str received, const
 	conn->timer.cb = on_timer;
 	ev_defer_init(&conn->defer, on_defer);
 	list_init(&conn->link);
+	list_init(&conn->share_link);
 	set_peer(conn, peer);
 	if (ev_io_start(server->loop, &conn->io, EV_READ | EV_WRITE | EV_EDGE, err) < 0)
 		return -1;
@@ -432,6 +435,7 @@ int http_conn_new(struct http_server *server, int fd, struct str received, const
 	conn->state = S_HEAD;
 	list_push_back(&server->conns, &conn->link);
 	server->conn_count++;
+	http_share_join(share, conn);
 	server->pool->stats.accepted++;
 	struct http_conn *live = STEAL_PTR(conn);
 	settle(live);

@@ -57,12 +57,22 @@ enum http_replied { REPLY_NONE, REPLY_STREAMING, REPLY_DONE };
 enum http_phase { PHASE_NONE, PHASE_IDLE, PHASE_HEAD, PHASE_BODY, PHASE_WRITE, PHASE_LINGER, PHASE_COUNT };
 enum step { STEP_AGAIN, STEP_BLOCKED };
 
+/* The connections of a limited listener; lives until both are gone. */
+struct http_share {
+	struct http_listener *listener; /* NULL: closed */
+	struct list conns;
+	unsigned count, max;
+	bool full;
+};
+
 struct http_conn {
 	struct ev_io io;
 	struct ev_timer timer;
 	struct ev_defer defer;
 	struct list link; /* in the server's idle or conns */
 	struct http_server *server;
+	struct http_share *share; /* NULL: none */
+	struct list share_link;
 	struct http_pool *pool;
 	struct http_exchange *x;
 	void *data;
@@ -99,9 +109,12 @@ void http_pool_force(struct http_pool *pool, size_t n); /* counts without refusi
 
 /* server.c */
 void http_server_conn_left(struct http_server *server);
+void http_share_join(struct http_share *share, struct http_conn *conn); /* NULL is fine */
+void http_share_leave(struct http_conn *conn);
 
 /* conn.c */
-int http_conn_new(struct http_server *server, int fd, struct str received, const void *peer, struct error *err);
+int http_conn_new(struct http_server *server, struct http_share *share, int fd, struct str received, const void *peer,
+                  struct error *err);
 void http_conn_kill(struct http_conn *conn);
 void http_conn_kick(struct http_conn *conn); /* run at the end of the round */
 void http_conn_gone(struct http_conn *conn, enum http_gone why); /* tells the callee; not the end of the connection */

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,11 +38,17 @@ const struct http_config http_config_default = {
 
 /* ---- accepting ---- */
 
+static void watch_one(struct http_listener *listener)
+{
+	struct http_server *server = listener->server;
+	bool accept = !server->paused && !server->draining && !server->full && !server->retry.loop;
+	ev_io_want(&listener->io, accept && !(listener->share && listener->share->full) ? EV_READ : 0);
+}
+
 static void watch(struct http_server *server)
 {
-	bool accept = !server->paused && !server->draining && !server->full && !server->retry.loop;
 	LIST_FOREACH(link, &server->listeners)
-		ev_io_want(&CONTAINER_OF(link, struct http_listener, link)->io, accept ? EV_READ : 0);
+		watch_one(CONTAINER_OF(link, struct http_listener, link));
 }
 
 static void on_retry(struct ev_timer *timer)
@@ -61,6 +68,67 @@ static bool make_room(struct http_server *server)
 	server->pool->stats.evicted++;
 	http_conn_kill(CONTAINER_OF(oldest, struct http_conn, link));
 	return true;
+}
+
+/* ---- the share of one listener ---- */
+
+int http_listener_limit(struct http_listener *listener, unsigned conns_max, struct error *err)
+{
+	ASSERT(!listener->share && conns_max > 0);
+	struct http_share *share = calloc(1, sizeof *share);
+	if (!share)
+		return error_set(err, ERR_NO_MEMORY, "no memory for a listener");
+	share->listener = listener;
+	share->max = conns_max;
+	list_init(&share->conns);
+	listener->share = share;
+	return 0;
+}
+
+void http_share_join(struct http_share *share, struct http_conn *conn)
+{
+	if (!share)
+		return;
+	conn->share = share;
+	list_push_back(&share->conns, &conn->share_link);
+	share->count++;
+}
+
+static void free_share_if_unused(struct http_share *share)
+{
+	if (!share->listener && share->count == 0)
+		free(share);
+}
+
+void http_share_leave(struct http_conn *conn)
+{
+	struct http_share *share = STEAL_PTR(conn->share);
+	if (!share)
+		return;
+	list_remove(&conn->share_link);
+	share->count--;
+	if (share->full && share->listener) {
+		share->full = false;
+		watch_one(share->listener);
+	}
+	free_share_if_unused(share);
+}
+
+/* As make_room, among its own. */
+static bool make_room_in_share(struct http_listener *listener)
+{
+	struct http_share *share = listener->share;
+	LIST_FOREACH(link, &share->conns) {
+		struct http_conn *conn = CONTAINER_OF(link, struct http_conn, share_link);
+		if (conn->phase != PHASE_IDLE)
+			continue;
+		listener->server->pool->stats.evicted++;
+		http_conn_kill(conn);
+		return true;
+	}
+	share->full = true;
+	watch_one(listener);
+	return false;
 }
 
 /* Accepted sockets inherit these from the listening one. Keep-alive probes find peers that vanished without a word while
@@ -83,6 +151,9 @@ static void on_listener(struct ev_io *io, unsigned events)
 		bool full = server->conn_count >= server->config->conns_max;
 		if (full && (i > 0 || !make_room(server)))
 			return;
+		bool share_full = listener->share && listener->share->count >= listener->share->max;
+		if (share_full && (i > 0 || !make_room_in_share(listener)))
+			return;
 		struct sockaddr_storage peer = {0};
 		socklen_t size = sizeof peer;
 		int fd = accept4(io->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -90,7 +161,7 @@ static void on_listener(struct ev_io *io, unsigned events)
 			/* It was not inherited by who connected before the listener came to us. */
 			int one = 1;
 			setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-			if (http_conn_new(server, fd, STR_NULL, &peer, NULL) < 0)
+			if (http_conn_new(server, listener->share, fd, STR_NULL, &peer, NULL) < 0)
 				close(fd);
 			continue;
 		}
@@ -113,7 +184,7 @@ int http_server_listen(struct http_server *server, struct http_listener *listene
 	if (ev_io_start(server->loop, &listener->io, EV_READ, err) < 0)
 		return -1;
 	list_push_back(&server->listeners, &listener->link);
-	watch(server);
+	watch_one(listener);
 	return 0;
 }
 
@@ -126,7 +197,7 @@ int http_server_adopt(struct http_server *server, int fd, struct str received, s
 	if (io_set_nonblock(fd) < 0 || getpeername(fd, (struct sockaddr *)&peer, &size) < 0)
 		return error_sys(err, "cannot adopt the connection");
 	set_options(fd);
-	return http_conn_new(server, fd, received, &peer, err);
+	return http_conn_new(server, NULL, fd, received, &peer, err);
 }
 
 /* ---- life ---- */
@@ -158,6 +229,11 @@ void http_listener_close(struct http_listener *listener)
 	ev_io_stop(&listener->io);
 	close(listener->io.fd);
 	listener->io.fd = -1;
+	struct http_share *share = STEAL_PTR(listener->share);
+	if (!share)
+		return;
+	share->listener = NULL;
+	free_share_if_unused(share);
 }
 
 static void close_listeners(struct http_server *server)

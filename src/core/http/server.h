@@ -97,6 +97,7 @@ struct http_listener {
 	struct ev_io io;
 	struct http_server *server;
 	struct list link;
+	struct http_share *share; /* private; NULL: no limit of its own */
 };
 
 void http_server_init(struct http_server *server, struct ev_loop *loop, const struct http_config *config,
@@ -105,6 +106,9 @@ void http_server_init(struct http_server *server, struct ev_loop *loop, const st
 void http_server_release(struct http_server *server);
 /* A listening stream socket (TCP or unix). On success the server owns and closes fd. */
 int http_server_listen(struct http_server *server, struct http_listener *listener, int fd, struct error *err);
+/* Of the connections that this listener accepts, at most so many are open at a time, so that its peers cannot use up what others
+ * share: at the limit its own oldest idle one is closed, or accepting waits. Right after http_server_listen. */
+int http_listener_limit(struct http_listener *listener, unsigned conns_max, struct error *err);
 /* Closes one listener (also one that the server has closed); connections that it accepted stay the server's. */
 void http_listener_close(struct http_listener *listener);
 /* Stops or goes on accepting; connections that exist go on. */
