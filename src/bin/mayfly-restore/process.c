@@ -93,7 +93,7 @@ static void start_tree(struct zygote *z)
 {
 	if (z->process_count == 1)
 		return;
-	z->tree = (struct tree *)need(z, RESTORE_CHILDREN, SYS(mmap, SCRATCH_BASE, IMAGE_PAGE, PROT_READ | PROT_WRITE,
+	z->tree = (struct tree *)need(z, RESTORE_CHILDREN, SYS(mmap, TREE_BASE, IMAGE_PAGE, PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0), 0);
 }
 

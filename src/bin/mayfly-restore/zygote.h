@@ -26,7 +26,8 @@
 /* The range that images leave free. */
 #define PROGRAM_ROOM 0x200000ull
 #define ARENA_BASE (RESTORER_BASE + PROGRAM_ROOM)
-#define SCRATCH_BASE (RESTORER_END - 0x1000000ull) /* vdso and vvar pass through here; then the processes' shared page */
+#define SCRATCH_BASE (RESTORER_END - 0x1000000ull) /* vdso and vvar pass through here */
+#define TREE_BASE (RESTORER_END - 0x100000ull)     /* the page that the processes of a tree share */
 
 #define MAIN_STACK 65536u
 #define HELPER_STACK 16384u
