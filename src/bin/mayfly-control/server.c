@@ -410,6 +410,7 @@ static void make_front(struct server *s, const struct http_handler *handler)
 	unsigned most = connections_max(s);
 	s->http_config = s->inside_config = http_config_default;
 	s->inside_config.conns_max = most / 4 + 1;
+	s->inside_config.local = true;
 	s->http_config.conns_max = s->settings->connections ? most : most - most / 4;
 	http_server_init(&s->front, s->loop, &s->http_config, handler, &s->http_pool, NULL);
 	http_server_init(&s->inside, s->loop, &s->inside_config, &api_inside_http_handler, &s->http_pool, NULL);

@@ -23,6 +23,7 @@ const struct http_config runtime_api_http_config = {
 	.queue_high_bytes = 1 << 20,
 	.conns_max = 8,
 	.body_timeout_ms = 0, /* the invocation's own timeout ends it */
+	.local = true,
 	/* No Date: our bootstraps compare the acknowledgement byte by byte. */
 };
 

@@ -108,7 +108,9 @@ int io_put(int dirfd, const char *path, const char *text, struct error *err)
 int io_set_nonblock(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
-	return flags < 0 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	if (flags < 0)
+		return -1;
+	return flags & O_NONBLOCK ? 0 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
 int io_set_cloexec(int fd, int on)

@@ -133,10 +133,12 @@ static bool make_room_in_share(struct http_listener *listener)
 
 /* Accepted sockets inherit these from the listening one. Keep-alive probes find peers that vanished without a word while
  * a request is parked. Sockets that are not TCP refuse the options: no matter. */
-static void set_options(int fd)
+static void set_options(const struct http_server *server, int fd)
 {
 	int one = 1, idle_s = KEEPALIVE_IDLE_S, interval_s = KEEPALIVE_INTERVAL_S;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	if (server->config->local)
+		return;
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
@@ -178,7 +180,7 @@ int http_server_listen(struct http_server *server, struct http_listener *listene
 {
 	if (io_set_nonblock(fd) < 0)
 		return error_sys(err, "cannot prepare the listening socket");
-	set_options(fd);
+	set_options(server, fd);
 	*listener = (struct http_listener){.io = {.fd = fd, .cb = on_listener}, .server = server};
 	list_init(&listener->link);
 	if (ev_io_start(server->loop, &listener->io, EV_READ, err) < 0)
@@ -196,7 +198,7 @@ int http_server_adopt(struct http_server *server, int fd, struct str received, s
 		return error_set(err, ERR_TOO_LARGE, "%zu bytes are too many to adopt with a connection", received.n);
 	if (io_set_nonblock(fd) < 0 || getpeername(fd, (struct sockaddr *)&peer, &size) < 0)
 		return error_sys(err, "cannot adopt the connection");
-	set_options(fd);
+	set_options(server, fd);
 	return http_conn_new(server, NULL, fd, received, &peer, err);
 }
 

@@ -44,6 +44,7 @@ struct http_config {
 	unsigned write_timeout_ms; /* without progress while bytes wait to be sent */
 	unsigned linger_timeout_ms; /* how long input of a connection we close is dropped, so that the peer reads our last words */
 	bool date;               /* replies carry a Date header */
+	bool local;              /* peers are on this machine and cannot vanish without a word: no keep-alive probes */
 };
 
 /* Lambda-sized defaults: heads of 64 KiB, 100 headers, 10,000 connections, 75 s idle, 20 s head, 30 s body and write. */
