@@ -59,7 +59,7 @@ static void remove_place(const struct place *p)
 		abort();
 }
 
-static const struct cgroup_limits limits = {.memory_bytes = 134217728, .memory_mb_for_cpu = 128, .pids = 1024};
+static const struct cgroup_limits limits = {.memory_bytes = 134217728, .memory_mb_for_cpu = 128};
 
 TEST(v2_limits)
 {
@@ -69,6 +69,7 @@ TEST(v2_limits)
 	file(&p, "cgroup.controllers", "memory cpu pids");
 	file(&p, "cgroup.subtree_control", "");
 	file(&p, "mayfly-x/cgroup.subtree_control", "");
+	file(&p, "mayfly-x/memory.swap.max", "");
 	static const char *const names[] = {"memory.max", "memory.oom.group", "memory.swap.max", "memory.peak", "pids.max", "cpu.weight",
 	                                    "cpu.max", "cgroup.freeze", "cgroup.kill", "cgroup.procs"};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -81,6 +82,7 @@ TEST(v2_limits)
 	CHECK_STR(content(&p, "cgroup.subtree_control"), "+memory +cpu +pids");
 	CHECK_STR(content(&p, "mayfly-x/cgroup.subtree_control"), "+memory +cpu +pids");
 	CHECK_INT(cgroup_add(&cg, 3, &err), 0);
+	CHECK_INT(cgroup_prepare(&cg, 3, 1024, &err), 0);
 	CHECK_INT(cgroup_limit(&cg, 3, &limits, &err), 0);
 	CHECK_STR(content(&p, "mayfly-x/e3/memory.max"), "134217728");
 	CHECK_STR(content(&p, "mayfly-x/e3/memory.swap.max"), "0");
@@ -118,6 +120,7 @@ TEST(v1_with_its_own_freezer)
 		file(&p, names[i], "");
 	CHECK_INT(cgroup_open(&cg, p.root, "mayfly-x", &err), 0);
 	CHECK(!cg.v2 && !cg.freezer_v2);
+	CHECK_INT(cgroup_prepare(&cg, 0, 1024, &err), 0);
 	CHECK_INT(cgroup_limit(&cg, 0, &limits, &err), 0);
 	CHECK_STR(content(&p, "memory/mayfly-x/e0/memory.limit_in_bytes"), "134217728");
 	CHECK_STR(content(&p, "memory/mayfly-x/e0/memory.swappiness"), "0");

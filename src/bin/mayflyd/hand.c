@@ -97,6 +97,7 @@ static _Noreturn void run_child(struct server *s, struct hand *h, int sock)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	confine_die_with_parent(NULL);
+	setsid(); /* a terminal's signals are for mayflyd, which ends us after what it needs us for */
 	close_others(h, sock);
 	h->io.fd = sock;
 	while (receive(sock, &task)) {

@@ -187,6 +187,7 @@ static _Noreturn void run_child(struct server *s, const struct zygote *z, const 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	confine_die_with_parent(NULL);
+	setsid(); /* a terminal's signals are for mayflyd */
 	envs_forked(s);
 	zygote_become(s, z, code, sock, image_fd, &err);
 	word.code = (int32_t)err.code;

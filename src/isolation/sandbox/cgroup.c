@@ -65,7 +65,7 @@ uint64_t cgroup_quota_us(uint32_t memory_mb)
 
 static bool exists(const char *root, const char *rest)
 {
-	char path[CGROUP_PATH_MAX + 64];
+	char path[sizeof(struct path) + 64];
 	snprintf(path, sizeof path, "%s/%s", root, rest);
 	return access(path, F_OK) == 0;
 }
@@ -120,15 +120,11 @@ static int make_all(const struct cgroup *cg, int slot, struct error *err)
 	return make_dir(in_freezer(cg, slot, "").text, err);
 }
 
-/* A group for a moment says which files groups have: the root's own is no such group. */
-static int learn_swap(struct cgroup *cg, struct error *err)
+/* The server's own group has the files that those of environments will have. */
+static bool accounts_swap(const struct cgroup *cg)
 {
-	unsigned probe = CGROUP_ZYGOTES + 1;
-	if (cgroup_add(cg, probe, err) < 0)
-		return -1;
-	struct path p = join(cg, cg->root, cg->ops->swap_hierarchy, (int)probe, cg->ops->swap_file);
-	cg->swap = access(p.text, F_OK) == 0;
-	return cgroup_remove(cg, probe, err);
+	struct path p = join(cg, cg->root, cg->ops->swap_hierarchy, -1, "");
+	return exists(p.text, cg->ops->swap_file);
 }
 
 int cgroup_open(struct cgroup *cg, const char *root, const char *name, struct error *err)
@@ -143,7 +139,8 @@ int cgroup_open(struct cgroup *cg, const char *root, const char *name, struct er
 	strncat(p.text, "/cgroup.subtree_control", sizeof p.text - strlen(p.text) - 1);
 	if (cg->v2 && io_put(AT_FDCWD, p.text, "+memory +cpu +pids", err) < 0)
 		return -1;
-	return learn_swap(cg, err);
+	cg->swap = accounts_swap(cg);
+	return 0;
 }
 
 int cgroup_add(const struct cgroup *cg, unsigned slot, struct error *err)

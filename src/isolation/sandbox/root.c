@@ -28,7 +28,7 @@ static const struct folder {
 };
 
 /* Folders of the host, read-only; one that is missing is left out. */
-static const char *const binds[] = {"/usr", "/etc/ssl/certs", "/etc/alternatives"};
+static const char *const binds[] = {"/usr", "/etc/ssl/certs", "/etc/alternatives", "/etc/java-17-openjdk", "/etc/java-21-openjdk"};
 /* Links into /usr where the host has them so, mounts where they are folders of their own. */
 static const char *const system_names[] = {"bin", "sbin", "lib", "lib64", "lib32"};
 
