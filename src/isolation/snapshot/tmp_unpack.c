@@ -38,7 +38,9 @@ static bool head_fits(const struct tmp_entry *e)
 {
 	if (e->kind >= TMP_KINDS || e->mode > 07777 || e->modified_ns >= 1000000000u)
 		return false;
-	return e->kind == TMP_FILE || (e->kind == TMP_LINK && e->bytes > 0 && e->bytes < MAX_TARGET) || e->bytes == 0;
+	if (e->kind == TMP_LINK)
+		return e->bytes > 0 && e->bytes < MAX_TARGET;
+	return e->kind == TMP_FILE || e->bytes == 0;
 }
 
 /* 1: an entry, 0: the end, -1: error. */
