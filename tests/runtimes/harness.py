@@ -13,7 +13,7 @@ PYTHON = ["/usr/bin/python3", "-S", "-X", "utf8", os.path.join(RUNTIMES, "python
 NODE = ["/usr/bin/node", os.path.join(RUNTIMES, "nodejs", "bootstrap.cjs")]
 JAR = os.path.join(RUNTIMES, "java", "runtime.jar")
 # As src/control/worker/launch_env.c has them.
-JAVA = ["/usr/bin/java", "-Xmx72m", "-XX:+NeverActAsServerClassMachine", "-XX:-UsePerfData", "-jar", JAR]
+JAVA = ["/usr/bin/java", "-Xmx72m", "-XX:+NeverActAsServerClassMachine", "-XX:-UsePerfData", "-cp", JAR, "mayfly.runtime.Main"]
 LIMIT_SECONDS = 20
 
 

@@ -4,6 +4,7 @@ import random
 import unittest
 
 from harness import NODE, PYTHON, RuntimeCase
+from test_java import JavaCase
 
 IDENTITY = {"AWS_ACCESS_KEY_ID": "AKIA1", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t\u00e9",
             "AWS_LAMBDA_LOG_STREAM_NAME": "2026/02/02/[$LATEST]new", "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/new"}
@@ -232,6 +233,82 @@ exports.handler = async () => {
         source = "export const handler = awslambda.streamifyResponse(async (event, out) => { out.write('s'); out.end(); });\n"
         result = self.run_restored(source)
         self.assertEqual(result.invocations[0].answer, b"s")
+
+
+class Java(JavaCase, RestoreCase):
+    source = """
+static final Map<String, String> EARLY = new HashMap<>(System.getenv());
+public static class Identity implements RequestHandler<Object, Map<String, Object>> {
+    public Map<String, Object> handleRequest(Object event, Context context) {
+        try {
+            ProcessBuilder builder = new ProcessBuilder("sh", "-c", "printf %s \\"$AWS_SESSION_TOKEN\\"");
+            builder.environment(); // without it a child inherits what the process itself began with
+            Process child = builder.start();
+            return Map.of("early", EARLY.containsKey("_MAYFLY_SNAPSHOT"), "log", context.getLogStreamName(), "group", context.getLogGroupName(),
+                "key", System.getenv("AWS_ACCESS_KEY_ID"), "id", context.getAwsRequestId(),
+                "child", new String(child.getInputStream().readAllBytes()), "trace", System.getProperties().containsKey("com.amazonaws.xray.traceHeader"));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}
+public static class Hooks implements RequestHandler<Object, Object> {
+    static class One implements org.crac.Resource {
+        final String name;
+        One(String name) { this.name = name; org.crac.Core.getGlobalContext().register(this); }
+        public void beforeCheckpoint(org.crac.Context<? extends org.crac.Resource> c) throws Exception { say("b"); fail("before"); }
+        public void afterRestore(org.crac.Context<? extends org.crac.Resource> c) throws Exception { say("a"); fail("after"); }
+        void say(String what) { System.out.println(what + name + " " + System.getenv("AWS_ACCESS_KEY_ID")); }
+        void fail(String when) throws Exception { if (when.equals(System.getenv("FAIL"))) throw new IOException(when + name); }
+    }
+    static final One FIRST = new One("1"), SECOND = new One("2");
+    public Object handleRequest(Object event, Context context) { return null; }
+}
+public static class Numbers implements RequestHandler<Object, List<Object>> {
+    static final SplittableRandom SPLIT = new SplittableRandom();
+    static { Math.random(); UUID.randomUUID(); ThreadLocalRandom.current().nextInt(); Collections.shuffle(new ArrayList<>(List.of(1, 2))); }
+    public List<Object> handleRequest(Object event, Context context) {
+        List<Integer> shuffled = new ArrayList<>();
+        for (int i = 0; i < 30; i++) shuffled.add(i);
+        Collections.shuffle(shuffled);
+        return List.of(Math.random(), new Random().nextLong(), ThreadLocalRandom.current().nextLong(), new SplittableRandom().nextLong(),
+            UUID.randomUUID(), shuffled.toString());
+    }
+}
+"""
+
+    def run_java(self, name, events=({},), env=(), **options):
+        return self.run_restored(None, events, handler="app.F$" + name, env={**TEMPLATE, **dict(env)}, **options)
+
+    def test_identity_comes_with_the_restore(self):
+        for env in ({}, {"_MAYFLY_SNAPSHOT": None, "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}):
+            result = self.run_java("Identity", env=env)
+            self.assertEqual(result.invocations[0].json(), {
+                "early": False, "log": IDENTITY["AWS_LAMBDA_LOG_STREAM_NAME"], "group": "/aws/lambda/new",
+                "key": "AKIA1", "child": "t\u00e9", "id": result.invocations[0].id, "trace": False})
+            self.assertEqual(self.gets(result)[:2], ["restore/next", "invocation/next"])
+            self.assertEqual((result.stdout, result.stderr), ("", ""))
+
+    def test_a_dropped_connection_is_made_again(self):
+        result = self.run_java("Numbers", [1, 2], drop_restore=True)
+        self.assertEqual([i.kind for i in result.invocations], ["response", "response"])
+        self.assertEqual(result.server.connections, 2)
+
+    def test_hooks(self):
+        self.assertEqual(self.run_java("Hooks").stdout, "b2 null\nb1 null\na1 AKIA1\na2 AKIA1\n")
+        self.assertEqual(self.call("Hooks").stdout, "")
+
+    def test_failing_hooks(self):
+        for when, kind in (("before", "Runtime.BeforeCheckpointError"), ("after", "Runtime.AfterRestoreError")):
+            result = self.run_java("Hooks", env={"FAIL": when}, exits=True)
+            error, header = self.reported(result.init_error if when == "before" else result.restore_error)
+            self.assertEqual((result.code, header), (64, kind))
+            self.assertIn("java.io.IOException: " + when, error["errorMessage"])
+            self.assertIn("Suppressed: java.io.IOException: %s2" % when, result.stdout)
+
+    def test_random_numbers(self):
+        first, second = [self.run_java("Numbers").invocations[0].json() for _ in range(2)]
+        self.assertEqual([a == b for a, b in zip(first, second)], [False] * 6)
 
 
 if __name__ == "__main__":

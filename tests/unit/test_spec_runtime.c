@@ -5,6 +5,7 @@
 
 #include "core/base/check.h"
 #include "core/base/io.h"
+#include "core/spec/java_version.h"
 #include "core/spec/node_version.h"
 #include "core/spec/runtime.h"
 #include "tests/unit/test.h"
@@ -44,6 +45,61 @@ TEST(node_is_told_by_its_headers)
 	CHECK_INT(rmdir(dir), 0);
 }
 
+static void add_java(const char *dir, const char *name, const char *version)
+{
+	char path[200], text[200];
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	CHECK_INT(mkdir(path, 0755), 0);
+	snprintf(path, sizeof path, "%s/%s/release", dir, name);
+	snprintf(text, sizeof text, "IMPLEMENTOR=\"X\"\nJAVA_VERSION=\"%s\"\n", version);
+	CHECK_INT(write_text(path, text), 0);
+	snprintf(path, sizeof path, "%s/%s/bin", dir, name);
+	CHECK_INT(mkdir(path, 0755), 0);
+	snprintf(path, sizeof path, "%s/%s/bin/java", dir, name);
+	CHECK_INT(write_text(path, ""), 0);
+}
+
+static unsigned nearest(const char *dir, unsigned wanted, const char *ends)
+{
+	char path[200];
+	unsigned major = 0;
+	if (!java_nearest(dir, wanted, path, sizeof path, &major))
+		return 0;
+	const char *tail = strstr(path, ends);
+	return tail && strcmp(tail, ends) == 0 && java_major(path) == major ? major : 0;
+}
+
+TEST(java_is_told_by_its_release_file)
+{
+	char dir[] = "/tmp/mayfly-test-XXXXXX", path[200];
+	static const char *const homes[][2] = {{"eight", "1.8.0_402"}, {"eleven", "11.0.2"}, {"twentyfive", "25.0.1"},
+	                                       {"seventeen", "17.0.15"}, {"twentyone", "21"}};
+	CHECK(mkdtemp(dir));
+	for (size_t i = 0; i < 3; i++)
+		add_java(dir, homes[i][0], homes[i][1]);
+	snprintf(path, sizeof path, "%s/eight/bin/java", dir);
+	CHECK_INT(java_major(path), 8);
+	CHECK_INT(java_major("/nowhere/bin/java"), 0);
+	CHECK_INT(nearest(dir, 17, ""), 0);
+	add_java(dir, homes[3][0], homes[3][1]);
+	CHECK_INT(nearest(dir, 21, "/seventeen/bin/java"), 17);
+	add_java(dir, homes[4][0], homes[4][1]);
+	snprintf(path, sizeof path, "%s/default", dir);
+	CHECK_INT(symlink("twentyone", path), 0);
+	CHECK_INT(nearest(dir, 21, "/twentyone/bin/java"), 21);
+	CHECK_INT(nearest(dir, 11, "/seventeen/bin/java"), 17);
+	CHECK_INT(nearest(dir, 19, "/twentyone/bin/java"), 21);
+	unlink(path);
+	for (size_t i = 0; i < ARRAY_LEN(homes); i++) {
+		static const char *const parts[] = {"/bin/java", "/bin", "/release", ""};
+		for (size_t p = 0; p < ARRAY_LEN(parts); p++) {
+			snprintf(path, sizeof path, "%s/%s%s", dir, homes[i][0], parts[p]);
+			remove(path);
+		}
+	}
+	CHECK_INT(rmdir(dir), 0);
+}
+
 TEST(a_stand_in_is_known_to_differ)
 {
 	const struct runtime_row *row = runtime_find(STR("nodejs20.x"));
@@ -53,4 +109,5 @@ TEST(a_stand_in_is_known_to_differ)
 	CHECK(!runtime_is_stand_in(runtime_find(STR("provided.al2023")), &(struct runtime_found){.interpreter = ""}));
 }
 
-TESTS(T(rows_are_known_by_their_names), T(node_is_told_by_its_headers), T(a_stand_in_is_known_to_differ))
+TESTS(T(rows_are_known_by_their_names), T(node_is_told_by_its_headers), T(java_is_told_by_its_release_file),
+      T(a_stand_in_is_known_to_differ))

@@ -57,8 +57,14 @@ static void check_family(struct finding *f, const struct settings *settings, enu
 		finding_set(f, FINDING_GOOD, "%s", seen);
 		return;
 	}
-	finding_set(f, FINDING_WARN, "none in /usr/bin or /usr/local/bin: functions of that language are refused");
-	finding_remedy(f, "%s", family == RUNTIME_PYTHON ? "apt-get install python3, or --python PATH" : "apt-get install nodejs, or --nodejs PATH");
+	static const char *const remedies[] = {
+		[RUNTIME_PYTHON] = "apt-get install python3, or --python PATH",
+		[RUNTIME_NODEJS] = "apt-get install nodejs, or --nodejs PATH",
+		[RUNTIME_JAVA] = "apt-get install openjdk-17-jre-headless, or --java PATH",
+	};
+	finding_set(f, FINDING_WARN, "none in %s: functions of that language are refused",
+	            family == RUNTIME_JAVA ? "/usr/lib/jvm" : "/usr/bin or /usr/local/bin");
+	finding_remedy(f, "%s", remedies[family]);
 }
 
 static void check_python(struct finding *f, const struct settings *settings)
@@ -69,6 +75,11 @@ static void check_python(struct finding *f, const struct settings *settings)
 static void check_nodejs(struct finding *f, const struct settings *settings)
 {
 	check_family(f, settings, RUNTIME_NODEJS);
+}
+
+static void check_java(struct finding *f, const struct settings *settings)
+{
+	check_family(f, settings, RUNTIME_JAVA);
 }
 
 static void check_descriptors(struct finding *f, const struct settings *settings)
@@ -144,6 +155,7 @@ static const struct doctor_row rows[] = {
 	{"user", "the unprivileged part of the server", check_user},
 	{"python", "runtimes python3.x", check_python},
 	{"nodejs", "runtimes nodejs2x.x", check_nodejs},
+	{"java", "runtimes java17 and java21", check_java},
 	{"descriptors", "connections and environments", check_descriptors},
 	{"memory", "environments", check_memory},
 	{"disk", "the data folder", check_disk},

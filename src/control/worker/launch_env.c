@@ -13,6 +13,8 @@
 
 /* 512 of the shortest fit into the limit of 4 KB; ours come on top. */
 #define VARIABLES_MAX 600
+/* What a JVM takes beside its heap: classes, code, threads' stacks. */
+#define JAVA_OWN_MB 56
 
 /* A list of "NAME=value"; a later variable of the same name replaces the earlier one. */
 struct env_list {
@@ -109,7 +111,32 @@ static void put_credentials(struct env_list *l, const struct launch_env *env)
 		put(l, "_MAYFLY_SNAPSHOT", "1");
 }
 
-static unsigned command(const struct function_version *v, const struct runtime_found *found, const char *argv[8])
+#define ARGV_MAX 12
+
+/* Lambda gives the heap 85 %; in a small environment that would leave the JVM itself nothing. */
+static unsigned java_heap_mb(unsigned memory_mb)
+{
+	unsigned most = memory_mb * 85 / 100, rest = memory_mb - JAVA_OWN_MB;
+	return most < rest ? most : rest;
+}
+
+static size_t java_command(const struct function_version *v, const struct runtime_found *found, const char *argv[ARGV_MAX],
+                           char heap[static 24])
+{
+	size_t n = 0;
+	snprintf(heap, 24, "-Xmx%um", java_heap_mb(v->memory_mb));
+	argv[n++] = found->interpreter;
+	argv[n++] = heap;
+	/* The serial collector and the first compiler alone, as on Lambda, but JAVA_TOOL_OPTIONS may choose otherwise. */
+	argv[n++] = "-XX:+NeverActAsServerClassMachine";
+	argv[n++] = "-XX:-UsePerfData"; /* no files in /tmp */
+	argv[n++] = "-cp";
+	argv[n++] = "/var/runtime/java/runtime.jar";
+	argv[n++] = "mayfly.runtime.Main";
+	return n;
+}
+
+static unsigned command(const struct function_version *v, const struct runtime_found *found, const char *argv[ARGV_MAX], char heap[static 24])
 {
 	size_t n = 0;
 	switch (v->runtime->family) {
@@ -124,6 +151,9 @@ static unsigned command(const struct function_version *v, const struct runtime_f
 		argv[n++] = found->interpreter;
 		argv[n++] = "--max-http-header-size=81920";
 		argv[n++] = "/var/runtime/nodejs/bootstrap.cjs";
+		break;
+	case RUNTIME_JAVA:
+		n = java_command(v, found, argv, heap);
 		break;
 	default:
 		argv[n++] = "/var/task/bootstrap";
@@ -150,8 +180,9 @@ static int encode(struct buf *out, const struct launch_env *env, struct runtime_
 	put_reserved(&list, env);
 	list.items[list.n] = NULL;
 
-	const char *argv[8];
-	unsigned candidates = command(v, found, argv);
+	const char *argv[ARGV_MAX];
+	char heap[24];
+	unsigned candidates = command(v, found, argv, heap);
 	int r = list.arena.overflow ? error_set(err, ERR_TOO_LARGE, "too many environment variables")
 	                            : launch_encode(out, candidates, argv, list.items, err);
 	arena_release(&list.arena);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/base/check.h"
+#include "core/spec/java_version.h"
 #include "core/spec/node_version.h"
 
 /* Identifiers: AWS Lambda developer guide, "Lambda runtimes". */
@@ -16,8 +17,8 @@ static const struct runtime_row rows[] = {
 	{"python3.11", RUNTIME_PYTHON, 11, false},  {"python3.12", RUNTIME_PYTHON, 12, false},
 	{"python3.13", RUNTIME_PYTHON, 13, false},  {"python3.14", RUNTIME_PYTHON, 14, false},
 	{"provided.al2", RUNTIME_PROVIDED, 0, false}, {"provided.al2023", RUNTIME_PROVIDED, 0, false},
-	{"java8.al2", RUNTIME_OTHER, 0, false},     {"java11", RUNTIME_OTHER, 0, false},
-	{"java17", RUNTIME_OTHER, 0, false},        {"java21", RUNTIME_OTHER, 0, false},
+	{"java8.al2", RUNTIME_JAVA, 8, false},      {"java11", RUNTIME_JAVA, 11, false},
+	{"java17", RUNTIME_JAVA, 17, false},        {"java21", RUNTIME_JAVA, 21, false},
 	{"java25", RUNTIME_OTHER, 0, false},        {"ruby3.2", RUNTIME_OTHER, 0, false},
 	{"ruby3.3", RUNTIME_OTHER, 0, false},       {"ruby3.4", RUNTIME_OTHER, 0, false},
 	{"dotnet6", RUNTIME_OTHER, 0, false},       {"dotnet8", RUNTIME_OTHER, 0, false},
@@ -101,6 +102,12 @@ static bool locate_nodejs(const struct runtime_row *row, struct runtime_found *f
 	return false;
 }
 
+/* Debian's /usr/bin/java is a link; where it leads to is used, since a sandbox may have other links. */
+static bool locate_java(const struct runtime_row *row, struct runtime_found *found)
+{
+	return java_nearest("/usr/lib/jvm", row->minor, found->interpreter, sizeof found->interpreter, &found->minor);
+}
+
 static int locate_set(const char *option, const char *path, struct runtime_found *found, struct error *err)
 {
 	snprintf(found->interpreter, sizeof found->interpreter, "%s", path);
@@ -135,6 +142,17 @@ int runtime_locate(const struct runtime_row *row, const struct settings *setting
 			                 "(apt-get install nodejs) or name it with --nodejs", row->id);
 		break;
 	case RUNTIME_JAVA:
+#if !MAYFLY_WITH_JAVA
+		return error_set(err, ERR_UNSUPPORTED, "runtime %s is not offered, since this server was built without Java; install a JDK "
+		                 "(apt-get install openjdk-17-jdk-headless), then build and install again", row->id);
+#endif
+		if (*settings->java && locate_set("--java", settings->java, &new, err) < 0)
+			return -1;
+		new.minor = *settings->java ? java_major(settings->java) : 0;
+		if (!*settings->java && !locate_java(row, &new))
+			return error_set(err, ERR_UNSUPPORTED, "no Java 17 or 21 for %s was found in /usr/lib/jvm; install one "
+			                 "(apt-get install openjdk-17-jre-headless) or name it with --java", row->id);
+		break;
 	case RUNTIME_OTHER:
 		return error_set(err, ERR_UNSUPPORTED, "runtime %s is not offered by this server; use a provided.al2023 runtime "
 		                 "with a bootstrap", row->id);

@@ -1,7 +1,8 @@
 /* Runtimes are rows: Lambda's identifier, the language, and how the interpreter is found on this machine.
  *
- * An interpreter is looked for in /usr/bin and /usr/local/bin under the row's exact version, or where a setting says;
- * never by PATH. A version that is not installed runs on the nearest installed one of the same language. */
+ * An interpreter is looked for in /usr/bin and /usr/local/bin (Java: /usr/lib/jvm) under the row's exact version, or
+ * where a setting says; never by PATH. A version that is not installed runs on the nearest installed one of the same
+ * language. */
 #ifndef MAYFLY_SPEC_RUNTIME_H
 #define MAYFLY_SPEC_RUNTIME_H
 

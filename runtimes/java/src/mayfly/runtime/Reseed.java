@@ -2,7 +2,6 @@ package mayfly.runtime;
 
 import java.io.FileInputStream;
 import java.io.IOException;
-import java.lang.reflect.Field;
 import java.nio.ByteBuffer;
 import java.security.SecureRandom;
 import java.util.ArrayList;
@@ -26,8 +25,8 @@ final class Reseed {
     private final List<AtomicLong> counters = new ArrayList<>();
     private final List<Random> randoms = new ArrayList<>();
     private final List<Thread> threads = new ArrayList<>();
-    private Field threadSeed;
-    private SecureRandom secure;
+    private final long threadSeed = Hidden.longAt(Thread.class, "threadLocalRandomSeed");
+    private final SecureRandom secure = new SecureRandom();
 
     Reseed() {
         Math.random();
@@ -41,36 +40,21 @@ final class Reseed {
         for (String name : JDK_RANDOM) {
             addCounter("jdk.random." + name, "defaultGen");
         }
-        try {
-            threadSeed = Thread.class.getDeclaredField("threadLocalRandomSeed");
-            threadSeed.setAccessible(true);
+        if (threadSeed >= 0) {
             findThreads();
-        } catch (ReflectiveOperationException | RuntimeException e) {
-            threadSeed = null;
         }
-        secure = new SecureRandom();
         secure.nextBytes(new byte[32]); // loads what it needs
     }
 
-    private static Object field(String type, String name) {
-        try {
-            Field field = Class.forName(type).getDeclaredField(name);
-            field.setAccessible(true);
-            return field.get(null);
-        } catch (ReflectiveOperationException | RuntimeException | LinkageError e) {
-            return null;
-        }
-    }
-
     private void addRandom(String type, String name) {
-        Object found = field(type, name);
+        Object found = Hidden.get(type, name, null);
         if (found instanceof Random) {
             randoms.add((Random) found);
         }
     }
 
     private void addCounter(String type, String name) {
-        Object found = field(type, name);
+        Object found = Hidden.get(type, name, null);
         if (found instanceof AtomicLong) {
             counters.add((AtomicLong) found);
         }
@@ -112,12 +96,8 @@ final class Reseed {
     }
 
     private void reseed(Thread thread) {
-        try {
-            if (threadSeed.getLong(thread) != 0) {
-                threadSeed.setLong(thread, seed());
-            }
-        } catch (IllegalAccessException e) {
-            threads.clear();
+        if (Hidden.getLong(thread, threadSeed) != 0) {
+            Hidden.putLong(thread, threadSeed, seed());
         }
     }
 
