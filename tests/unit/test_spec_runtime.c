@@ -45,18 +45,15 @@ TEST(node_is_told_by_its_headers)
 	CHECK_INT(rmdir(dir), 0);
 }
 
-static void add_java(const char *dir, const char *name, const char *version)
+static bool add_java(const char *dir, const char *name, const char *version)
 {
-	char path[200], text[200];
-	snprintf(path, sizeof path, "%s/%s", dir, name);
-	CHECK_INT(mkdir(path, 0755), 0);
-	snprintf(path, sizeof path, "%s/%s/release", dir, name);
+	char home[150], bin[200], release[200], java[200], text[200];
+	snprintf(home, sizeof home, "%s/%s", dir, name);
+	snprintf(bin, sizeof bin, "%s/bin", home);
+	snprintf(java, sizeof java, "%s/bin/java", home);
+	snprintf(release, sizeof release, "%s/release", home);
 	snprintf(text, sizeof text, "IMPLEMENTOR=\"X\"\nJAVA_VERSION=\"%s\"\n", version);
-	CHECK_INT(write_text(path, text), 0);
-	snprintf(path, sizeof path, "%s/%s/bin", dir, name);
-	CHECK_INT(mkdir(path, 0755), 0);
-	snprintf(path, sizeof path, "%s/%s/bin/java", dir, name);
-	CHECK_INT(write_text(path, ""), 0);
+	return mkdir(home, 0755) == 0 && mkdir(bin, 0755) == 0 && write_text(release, text) == 0 && write_text(java, "") == 0;
 }
 
 static unsigned nearest(const char *dir, unsigned wanted, const char *ends)
@@ -76,14 +73,14 @@ TEST(java_is_told_by_its_release_file)
 	                                       {"seventeen", "17.0.15"}, {"twentyone", "21"}};
 	CHECK(mkdtemp(dir));
 	for (size_t i = 0; i < 3; i++)
-		add_java(dir, homes[i][0], homes[i][1]);
+		CHECK(add_java(dir, homes[i][0], homes[i][1]));
 	snprintf(path, sizeof path, "%s/eight/bin/java", dir);
 	CHECK_INT(java_major(path), 8);
 	CHECK_INT(java_major("/nowhere/bin/java"), 0);
 	CHECK_INT(nearest(dir, 17, ""), 0);
-	add_java(dir, homes[3][0], homes[3][1]);
+	CHECK(add_java(dir, homes[3][0], homes[3][1]));
 	CHECK_INT(nearest(dir, 21, "/seventeen/bin/java"), 17);
-	add_java(dir, homes[4][0], homes[4][1]);
+	CHECK(add_java(dir, homes[4][0], homes[4][1]));
 	snprintf(path, sizeof path, "%s/default", dir);
 	CHECK_INT(symlink("twentyone", path), 0);
 	CHECK_INT(nearest(dir, 21, "/twentyone/bin/java"), 21);
