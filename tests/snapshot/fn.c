@@ -312,6 +312,10 @@ static void check_rights(void)
 	EXPECT(own >= 0);
 	close(own);
 	EXPECT(syscall(SYS_unshare, 0x10000000) < 0 && errno == EPERM);
+	EXPECT(syscall(SYS_setns, 0, 0, 0, 0, 0L, 0L) < 0 && errno == EPERM);
+	EXPECT(syscall(SYS_clone3, NULL, 0, 0, 0, 0L, 0L) < 0 && errno == ENOSYS);
+	EXPECT(syscall(SYS_mount, "none", "/tmp", "tmpfs", 0, NULL) < 0 && errno == EPERM);
+	EXPECT(syscall(SYS_bpf, 0, NULL, 0) < 0 && errno == EPERM);
 	EXPECT(getppid() == 1 && getsid(0) == getpid() && (pid_t)syscall(SYS_gettid) == getpid());
 }
 

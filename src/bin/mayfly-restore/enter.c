@@ -22,7 +22,7 @@ static void between(void *argument)
 	uint64_t id_flags = t->tid_address ? CLONE_CHILD_CLEARTID | (z->patch_tid ? CLONE_CHILD_SETTID : 0) : 0;
 	struct clone_args args = {.flags = CLONE_SETTLS | id_flags, .child_tid = t->tid_address, .tls = t->fs_base,
 		.exit_signal = SIGCHLD, .set_tid = (uint64_t)&tid, .set_tid_size = 1};
-	long pid = SYS(clone3, &args, sizeof args);
+	long pid = sys_clone(&z->key, &args);
 	if (pid == 0) {
 		z->inside = true;
 		process_restore(z, 0);
@@ -43,10 +43,10 @@ static void helper(void *argument)
 	struct zygote *z = argument;
 	int tid = (int)z->between_tid;
 	join_groups(z);
-	need(z, RESTORE_NAMESPACES, SYS(setns, z->request.init, NAMESPACES), 0);
+	need(z, RESTORE_NAMESPACES, sys_keyed(&z->key, __NR_setns, z->request.init, NAMESPACES), 0);
 	struct clone_args args = {.flags = BORROW, .exit_signal = SIGCHLD, .stack = (uint64_t)z->between_stack,
 		.stack_size = sizeof z->between_stack, .set_tid = (uint64_t)&tid, .set_tid_size = 1};
-	need(z, RESTORE_CLONE, sys_spawn(&args, between, z), 1);
+	need(z, RESTORE_CLONE, sys_spawn(&z->key, &args, between, z), 1);
 	SYS(exit_group, 0);
 }
 
@@ -58,7 +58,7 @@ void enter_sandbox(struct zygote *z)
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)z->request.group2;
 	}
-	long pid = sys_spawn(&args, helper, z);
+	long pid = sys_spawn(&z->key, &args, helper, z);
 	if (pid < 0) {
 		struct restore_reply why = {.failed = 1, .step = RESTORE_CGROUP, .sys = (int32_t)-pid, .detail = RESTORE_MAX_GROUPS};
 		reply_send(z, &why);

@@ -1,5 +1,6 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/mman.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
@@ -60,12 +61,45 @@ void identity_nothing(struct zygote *z)
 	need(z, RESTORE_IDENTITY, keep(0), 105);
 }
 
+#define ARGUMENT(i, half) ((uint32_t)(offsetof(struct seccomp_data, args) + 8 * (i) + 4 * (half)))
+#define LOAD BPF_LD | BPF_W | BPF_ABS
+#define KEY_WORDS 4u
+
+/* Loading the filter takes longer than all the rest of a restore, so it is loaded once, here, and inherited. What a restore
+ * needs beyond it, setns and clone3, is allowed to who knows a key of 128 random bits, which no function ever sees. All words
+ * are compared, so that the time taken tells nothing. */
+static uint32_t put_exception(struct sock_filter *f, const struct sys_key *key)
+{
+	uint32_t words[KEY_WORDS], n = 0;
+	memcpy(words, key->words, sizeof words);
+	f[n++] = (struct sock_filter)BPF_STMT(LOAD, offsetof(struct seccomp_data, nr));
+	f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_setns, 1, 0);
+	f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_clone3, 0, 3 + 4 * KEY_WORDS);
+	f[n++] = (struct sock_filter)BPF_STMT(BPF_LDX | BPF_W | BPF_IMM, 0);
+	for (uint32_t i = 0; i < KEY_WORDS; i++) {
+		f[n++] = (struct sock_filter)BPF_STMT(LOAD, ARGUMENT(4 + i / 2, i % 2));
+		f[n++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_XOR | BPF_K, words[i]);
+		f[n++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_OR | BPF_X, 0);
+		f[n++] = (struct sock_filter)BPF_STMT(BPF_MISC | BPF_TAX, 0);
+	}
+	f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	memset(words, 0, sizeof words);
+	return n;
+}
+
 void identity_filter(struct zygote *z)
 {
 	size_t bytes;
 	const void *filter = filter_program(&bytes);
-	struct sock_fprog program = {(unsigned short)(bytes / sizeof(struct sock_filter)), (struct sock_filter *)(uintptr_t)filter};
-	long result = SYS(seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
-	/* A thread that could not be changed is answered by its id. */
-	need(z, RESTORE_FILTER, result > 0 ? -3 : result, (uint32_t)(result > 0 ? result : 0));
+	uint64_t room = bytes + 64 * sizeof(struct sock_filter);
+	struct sock_filter *whole = (struct sock_filter *)need(z, RESTORE_FILTER, SYS(mmap, 0, room, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 0);
+	if (need(z, RESTORE_FILTER, SYS(getrandom, &z->key, sizeof z->key, 0), 1) != (long)sizeof z->key)
+		fail(z, RESTORE_FILTER, -5, 1);
+	uint32_t n = put_exception(whole, &z->key);
+	memcpy(whole + n, filter, bytes);
+	struct sock_fprog program = {(unsigned short)(n + bytes / sizeof *whole), whole};
+	need(z, RESTORE_FILTER, SYS(seccomp, SECCOMP_SET_MODE_FILTER, 0, &program), 2);
+	SYS(munmap, whole, room);
 }

@@ -68,7 +68,7 @@ static void clone_children(struct zygote *z, uint32_t row)
 			.set_tid = (uint64_t)&tid, .set_tid_size = 1};
 		if (z->processes[i].parent != row)
 			continue;
-		if (need(z, RESTORE_CHILDREN, SYS(clone3, &args, sizeof args), i) == 0)
+		if (need(z, RESTORE_CHILDREN, sys_clone(&z->key, &args), i) == 0)
 			become_child(z, i);
 	}
 }

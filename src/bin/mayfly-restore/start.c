@@ -40,6 +40,7 @@ _Noreturn void start_loading(struct zygote *z, uint64_t own_vdso)
 	frame_make_all(z);
 	fds_keep_low(z);
 	request_prepare(z);
+	identity_filter(z);
 	struct restore_reply ready = {.step = RESTORE_READY, .bytes = z->head->page_count * IMAGE_PAGE};
 	z->request.reply = z->socket;
 	reply_send(z, &ready);

@@ -54,13 +54,17 @@ bool text_starts(const char *text, const char *with)
 	return true;
 }
 
-long sys_spawn(struct clone_args *args, void (*run)(void *), void *argument)
+long sys_spawn(const struct sys_key *key, struct clone_args *args, void (*run)(void *), void *argument)
 {
 	/* Both survive the call in registers, so the child needs nothing from a stack. */
 	register void (*run_kept)(void *) __asm__("r12") = run;
 	register void *argument_kept __asm__("r13") = argument;
 	long result;
-	__asm__ volatile("syscall\n\t"
+	__asm__ volatile("mov (%[key]), %%r8\n\t"
+			 "mov 8(%[key]), %%r9\n\t"
+			 "syscall\n\t"
+			 "xor %%r8d, %%r8d\n\t"
+			 "xor %%r9d, %%r9d\n\t"
 			 "test %%rax, %%rax\n\t"
 			 "jnz 1f\n\t"
 			 "xor %%ebp, %%ebp\n\t"
@@ -69,8 +73,8 @@ long sys_spawn(struct clone_args *args, void (*run)(void *), void *argument)
 			 "ud2\n\t"
 			 "1:"
 			 : "=a"(result)
-			 : "a"(__NR_clone3), "D"(args), "S"(sizeof *args), [run] "r"(run_kept), [argument] "r"(argument_kept)
-			 : "rcx", "r11", "memory");
+			 : "a"(__NR_clone3), "D"(args), "S"(sizeof *args), [key] "r"(key), [run] "r"(run_kept), [argument] "r"(argument_kept)
+			 : "rcx", "r8", "r9", "r11", "memory");
 	return result;
 }
 

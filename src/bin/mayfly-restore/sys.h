@@ -25,9 +25,35 @@ static inline __attribute__((always_inline)) long sys_call(long number, long a, 
 	return result;
 }
 
+/* What the zygote's filter allows to nobody else: setns and clone3 with a key in their two last arguments, which the kernel
+ * does not look at (identity.c). The key is never in a place that outlives the call but `key` itself. */
+struct sys_key {
+	uint64_t words[2];
+};
+
+static inline __attribute__((always_inline)) long sys_keyed(const struct sys_key *key, long number, long a, long b)
+{
+	long result;
+	__asm__ volatile("mov (%[key]), %%r8\n\t"
+			 "mov 8(%[key]), %%r9\n\t"
+			 "syscall\n\t"
+			 "xor %%r8d, %%r8d\n\t"
+			 "xor %%r9d, %%r9d"
+			 : "=a"(result)
+			 : "a"(number), "D"(a), "S"(b), [key] "r"(key)
+			 : "rcx", "r8", "r9", "r11", "memory");
+	return result;
+}
+
+/* A copy of this process; 0 in the child. */
+static inline __attribute__((always_inline)) long sys_clone(const struct sys_key *key, struct clone_args *args)
+{
+	return sys_keyed(key, __NR_clone3, (long)args, sizeof *args);
+}
+
 /* A new process or thread that shares our memory: starts in run(argument) on its own stack (args->stack), which must not
  * return. */
-long sys_spawn(struct clone_args *args, void (*run)(void *), void *argument);
+long sys_spawn(const struct sys_key *key, struct clone_args *args, void (*run)(void *), void *argument);
 uint64_t sys_now_ns(void);
 
 void *memcpy(void *to, const void *from, size_t n);

@@ -105,7 +105,7 @@ static void spawn(struct zygote *z, const struct image_process *p, uint32_t row)
 	*e = (struct entry){z, row, p->thread_count - 1, !same_name(t->name, z->threads[p->thread].name)};
 	struct clone_args args = {.flags = THREAD_FLAGS | (t->tid_address ? CLONE_CHILD_CLEARTID : 0), .child_tid = t->tid_address,
 		.tls = t->fs_base, .stack = (uint64_t)stack, .stack_size = THREAD_STACK - 64, .set_tid = (uint64_t)&tid, .set_tid_size = 1};
-	need(z, RESTORE_THREADS, sys_spawn(&args, thread, e), row);
+	need(z, RESTORE_THREADS, sys_spawn(&z->key, &args, thread, e), row);
 }
 
 /* All processes leave together. */
@@ -133,7 +133,7 @@ static void say_done(struct zygote *z)
 	wake_all(&z->tree->go, true);
 }
 
-/* Nothing of the function runs before every thread of it is under the filter. */
+/* Nothing of the function runs before every thread of it has given up its rights. */
 _Noreturn void threads_run(struct zygote *z, const struct image_process *p)
 {
 	uint32_t others = p->thread_count - 1;
@@ -142,9 +142,9 @@ _Noreturn void threads_run(struct zygote *z, const struct image_process *p)
 	SYS(prctl, PR_SET_NAME, z->threads[p->thread].name, 0, 0, 0);
 	for (uint32_t i = 1; i < p->thread_count; i++)
 		spawn(z, p, p->thread + i);
+	z->key = (struct sys_key){{0, 0}};
 	set_up(z, p->thread, false);
 	wait_for(z, &z->arrived, others, false);
-	identity_filter(z);
 	wait_for_tree(z, leader);
 	if (leader)
 		say_done(z);

@@ -77,6 +77,7 @@ struct zygote {
 	/* From here on: what one request, or a restored process, writes. */
 	char helper_stack[HELPER_STACK] __attribute__((aligned(4096)));
 	char between_stack[HELPER_STACK] __attribute__((aligned(64)));
+	struct sys_key key;     /* zeroed before a restored process is the function again */
 	struct request request;
 	bool inside;            /* in a restored process: its end ends all of the tree */
 	struct tree *tree;      /* NULL: a single process */
@@ -118,6 +119,7 @@ void frame_make_all(struct zygote *z);
 void identity_of_zygote(struct zygote *z);
 void identity_give_up(struct zygote *z);
 void identity_nothing(struct zygote *z);
+/* The functions' filter, on the zygote: whatever it forks has it. */
 void identity_filter(struct zygote *z);
 
 /* limits.c */
