@@ -77,9 +77,12 @@ static int resolv_conf(int etc_fd, struct error *err)
 
 int etc_write(int etc_fd, struct error *err)
 {
-	if ((mkdirat(etc_fd, "ssl", 0755) < 0 || mkdirat(etc_fd, "ssl/certs", 0755) < 0 ||
-	     mkdirat(etc_fd, "alternatives", 0755) < 0) && errno != EEXIST)
-		return error_sys(err, "cannot make folders in /etc of the sandboxes");
+	/* What root.c mounts there. */
+	static const char *const folders[] = {"ssl", "ssl/certs", "alternatives", "java-17-openjdk", "java-21-openjdk"};
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+		if (mkdirat(etc_fd, folders[i], 0755) < 0 && errno != EEXIST)
+			return error_sys(err, "cannot make folders in /etc of the sandboxes");
+	}
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
 		if (put(etc_fd, fixed[i].name, fixed[i].text, strlen(fixed[i].text), err) < 0)
 			return -1;
