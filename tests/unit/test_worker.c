@@ -66,15 +66,17 @@ TEST(restored_while_it_waits_for_its_restore)
 	rig_free(r);
 }
 
-/* Its own hooks are a SnapStart version's answer; otherwise a plain start is, whose init says more. */
+/* Its own hooks are a SnapStart version's answer, however it was started; otherwise a plain start is, whose init says more. */
 TEST(hooks_that_fail)
 {
-	for (int snap_start = 0; snap_start < 2; snap_start++) {
+	for (int i = 0; i < 3; i++) {
 		struct rig *r = rig_new();
-		r->x.version.snap_start = snap_start;
-		struct worker *w = start(r, WORKER_RESTORED);
+		bool snap_start = r->x.version.snap_start = i > 0, plain = i > 1;
+		struct worker *w = start(r, plain ? WORKER_PLAIN : WORKER_RESTORED);
 		CHECK(hear(r, IPC_ENV_START));
-		tell_started(r, w, true, PARK_RESTORE);
+		tell_started(r, w, !plain, PARK_RESTORE);
+		if (plain)
+			say(r, RESTORE_NEXT);
 		say(r, RESTORE_ERROR);
 		CHECK(r->ready == 0 && hear(r, IPC_ENV_KILL));
 		tell_exited(r, w, EXIT_KILLED, 9);
@@ -82,7 +84,7 @@ TEST(hooks_that_fail)
 		CHECK_INT(r->refusal.code, snap_start ? ERR_SNAP_START : ERR_STALE);
 		CHECK_STR(r->answer, snap_start ? "" : "{\"errorMessage\":\"no\"}");
 		CLEANUP_FREE char *log = log_text(r);
-		CHECK(has(log, "ms\tStatus: error\tError Type: Function.Hook\n"));
+		CHECK(has(log, "\tStatus: error\tError Type: Function.Hook\n"));
 		rig_free(r);
 	}
 }

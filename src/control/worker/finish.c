@@ -197,7 +197,7 @@ static void on_init_error(struct runtime_api *api, struct http_blob *blob, struc
 static void on_restore_error(struct runtime_api *api, struct http_blob *blob, struct str error_type)
 {
 	struct worker *w = api->arg;
-	if (w->kind == WORKER_RESTORED && w->version->snap_start)
+	if (w->version->snap_start && w->kind != WORKER_TRIAL)
 		error_set(&w->failure.refusal, ERR_SNAP_START, "The afterRestore() runtime hook encountered an error. For more information, "
 		          "check the Amazon CloudWatch logs.");
 	fail_by_runtime(w, blob, error_type);

@@ -101,6 +101,8 @@ void worker_answer_restore(struct worker *w)
 	struct runtime_restored r = {.log_group = w->version->log_group, .log_stream = w->log ? log_stream_name(w->log) : ""};
 	worker_credentials(w, &r.credentials);
 	runtime_api_restore(&w->api, &r);
+	if (w->kind == WORKER_PLAIN && !w->init_inside)
+		ev_timer_after(w->fleet->deps.loop, &w->timer, RESTORE_MAX_NS);
 }
 
 void worker_credentials(struct worker *w, struct runtime_credentials *c)

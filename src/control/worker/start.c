@@ -8,8 +8,6 @@
 #include "core/base/clock.h"
 #include "core/spec/limits.h"
 
-/* How long a restore may take altogether, and hooks after it: Lambda's limit of the restore phase. */
-#define RESTORE_MAX_NS (10 * NS_PER_S)
 /* Of SnapStart's init; the function's time limit when that is longer. */
 #define TEMPLATE_INIT_NS (130 * NS_PER_S)
 
@@ -129,6 +127,9 @@ uint64_t worker_init_limit_ns(const struct worker *w)
 void worker_init_timeout_text(struct worker *w, struct fault_text *t)
 {
 	char reason[160];
+	bool in_hooks = w->api_open && w->api.state == RUNTIME_RESTORING;
+	if (in_hooks && w->version->snap_start && w->kind != WORKER_TRIAL)
+		error_set(&w->failure.refusal, ERR_SNAP_START_TIMEOUT, "Lambda couldn't restore the snapshot within the timeout limit.");
 	if (w->kind == WORKER_PLAIN) {
 		fault_timeout(t, w->version->timeout_s);
 		return;
@@ -140,6 +141,4 @@ void worker_init_timeout_text(struct worker *w, struct fault_text *t)
 	else
 		snprintf(reason, sizeof reason, "the restored runtime did not ask for work within 10 seconds; its after-restore hooks may hang");
 	fault_simple(t, "Sandbox.Timedout", reason);
-	if (w->kind == WORKER_RESTORED && w->version->snap_start && w->api_open && w->api.state == RUNTIME_RESTORING)
-		error_set(&w->failure.refusal, ERR_SNAP_START_TIMEOUT, "Lambda couldn't restore the snapshot within the timeout limit.");
 }

@@ -54,19 +54,19 @@ static void release(struct worker *w)
 	free(w);
 }
 
-/* Whoever waits for it is still to be served, by a plain start, unless the function itself refused to go on (then that is its
- * answer) or the machine is full. */
-static void restore_failed(struct worker *w)
+/* What a failed init means to whoever waits for it. A SnapStart version's own hooks are the answer, as the exception that Lambda
+ * has for them (what they said is in the log). A restore that failed otherwise is followed by a plain start. */
+static void settle_failure(struct worker *w)
 {
 	struct worker_failure *failure = &w->failure;
 	enum error_code code = failure->refusal.code;
-	if (code == ERR_THROTTLED)
-		return;
 	if (code == ERR_SNAP_START || code == ERR_SNAP_START_TIMEOUT) {
-		http_blob_release(&failure->answer); /* it is in the log; the caller gets the exception */
+		http_blob_release(&failure->answer);
 		failure->has_fault = false;
 		return;
 	}
+	if (w->kind != WORKER_RESTORED || code == ERR_THROTTLED) /* a full machine is not the image's fault */
+		return;
 	if (code == ERR_OK)
 		error_set(&failure->refusal, ERR_STALE, "%s", failure->has_fault ? failure->fault.reason : "its after-restore hooks failed");
 	failure->refusal.code = ERR_STALE;
@@ -78,8 +78,8 @@ static void die(struct worker *w)
 	bool init_failed = w->init_ns == 0 && !w->ordered;
 	ASSERT(!w->invocation);
 	worker_set_state(w, WORKER_DEAD);
-	if (init_failed && w->kind == WORKER_RESTORED)
-		restore_failed(w);
+	if (init_failed)
+		settle_failure(w);
 	f->events->on_dead(f->arg, w, init_failed, &w->failure);
 	release(w);
 }
@@ -175,6 +175,8 @@ static void on_env_exited(void *arg, const struct ipc_env_exited *m)
 	struct fault_text t;
 	const char *log_type;
 	worker_drain_log(w);
+	if (m->peak_bytes && m->peak_bytes + w->image_bytes > w->peak_bytes) /* the memory file is gone by now */
+		w->peak_bytes = m->peak_bytes + w->image_bytes;
 	fault_exit(&t, m, &log_type);
 	if (w->invocation) {
 		worker_finish_fault(w, &t, "error", log_type);

@@ -127,7 +127,8 @@ struct fleet *fleet_new(const struct fleet_deps *deps, const struct worker_event
 void fleet_free(struct fleet *f); /* drops all workers without events; mayflyd ends their processes */
 unsigned fleet_count(const struct fleet *f, enum worker_state state);
 
-/* Always a worker; what goes wrong comes as on_dead, later. */
+/* Always a worker; what goes wrong comes as on_dead, later. A SnapStart version that has no image runs its after-restore hooks here
+ * too: when they fail or hang, failure.refusal is as below. */
 struct worker *worker_start(struct fleet *f, struct function_version *version, uint64_t sched_env, bool init_inside);
 /* As worker_start, from an image (RESTORED, TRIAL), or to make one (TEMPLATE: `key` is the new image's). A RESTORED one that is
  * not ready in time, or dies before it is, tells on_dead with init_failed and failure.refusal.code

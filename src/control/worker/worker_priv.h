@@ -41,6 +41,9 @@ void worker_tell_initialized(struct ev_defer *defer);
 
 const struct runtime_api_events *worker_api_events(void);
 
+/* How long a restore may take altogether, and hooks after it: Lambda's limit of the restore phase. */
+#define RESTORE_MAX_NS (10 * NS_PER_S)
+
 /* start.c */
 uint64_t worker_init_limit_ns(const struct worker *w); /* from sandbox_ns; 0: none */
 void worker_init_timeout_text(struct worker *w, struct fault_text *t); /* may set failure.refusal */
