@@ -123,7 +123,7 @@ static int open_first(const char *own, const char *const *places, const char *na
 int startup_binaries(struct server *s, struct error *err)
 {
 	static const char *const programs[] = {"", "../libexec/mayfly/", NULL};
-	static const char *const runtimes[] = {"", "../", "../share/mayfly/", "../../share/mayfly/", MAYFLY_RUNTIMES, NULL};
+	static const char *const runtimes[] = {"", "../", "../share/mayfly/", "../../share/mayfly/", MAYFLY_RUNTIMES "/python", NULL};
 	char own[4096], link[64];
 	if (own_folder(own, sizeof own, err) < 0)
 		return -1;
@@ -131,12 +131,14 @@ int startup_binaries(struct server *s, struct error *err)
 	s->base.init_exe = s->control_exe < 0 ? -1 : open_first(own, programs, "mayfly-init", O_PATH, err);
 	s->unpack_exe = s->base.init_exe < 0 ? -1 : open_first(own, programs, "mayfly-unpack", O_PATH, err);
 	s->restore_exe = open_first(own, programs, "mayfly-restore", O_PATH, NULL);
-	CLEANUP_CLOSE int fd = s->unpack_exe < 0 ? -1 : open_first(own, runtimes, "runtimes", O_PATH | O_DIRECTORY, err);
+	CLEANUP_CLOSE int fd = s->unpack_exe < 0 ? -1 : open_first(own, runtimes, "runtimes/python", O_PATH | O_DIRECTORY, err);
 	if (fd < 0)
 		return -1;
 	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-	ssize_t n = readlink(link, s->runtimes, sizeof s->runtimes - 1);
-	return n < 0 ? error_sys(err, "cannot find the folder of runtimes") : 0;
+	if (readlink(link, s->runtimes, sizeof s->runtimes - 1) < 0)
+		return error_sys(err, "cannot find the folder of runtimes");
+	*strrchr(s->runtimes, '/') = '\0'; /* a build's folder of the same name has no bootstraps in it */
+	return 0;
 }
 
 /* ---- capacity ---- */
