@@ -34,23 +34,23 @@ static void sentence_of_image(char dst[IMAGES_TEXT], const json_t *version, cons
 		snprintf(dst + n, IMAGES_TEXT - (size_t)n, "; plain starts for now: %s", cli_json_text(version, "reason", "restores failed"));
 }
 
-/* How it stands with a version that has no image; the reason, where there is one, follows a colon. */
+/* How it stands with a version that has no image, and what is put before the reason, where there is one. */
 static const struct {
-	const char *state, *text;
+	const char *state, *text, *because;
 } stands[] = {
-	{"none", "no image yet: one is taken after the first invocation that succeeds"},
-	{"wanted", "no image yet: one will be taken soon"},
-	{"template", "an image is being taken"},
-	{"dump", "an image is being taken"},
-	{"trial", "an image was taken and is being tried"},
-	{"unusable", "plain starts"},
+	{"none", "no image yet: one is taken after the first invocation that succeeds", "; the last attempt failed: "},
+	{"wanted", "no image yet: one will be taken soon", "; the last attempt failed: "},
+	{"template", "an image is being taken", "; the attempt before failed: "},
+	{"dump", "an image is being taken", "; the attempt before failed: "},
+	{"trial", "an image was taken and is being tried", "; the attempt before failed: "},
+	{"unusable", "plain starts", ": "},
 };
 
 char *images_sentence(char dst[IMAGES_TEXT], const json_t *version)
 {
 	const json_t *image = json_object_get(version, "image");
 	const char *state = cli_json_text(version, "state", "none"), *reason = cli_json_text(version, "reason", NULL);
-	const char *text = "no image";
+	const char *text = "no image", *because = ": ";
 	bool off = strcmp(cli_json_text(version, "mode", "auto"), "off") == 0 && !json_is_true(json_object_get(version, "snap_start"));
 	if (image) {
 		sentence_of_image(dst, version, image);
@@ -61,9 +61,11 @@ char *images_sentence(char dst[IMAGES_TEXT], const json_t *version)
 		return dst;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(stands); i++) {
-		if (strcmp(state, stands[i].state) == 0)
+		if (strcmp(state, stands[i].state) == 0) {
 			text = stands[i].text;
+			because = stands[i].because;
+		}
 	}
-	snprintf(dst, IMAGES_TEXT, "%s%s%.500s", text, reason ? ": " : "", reason ? reason : "");
+	snprintf(dst, IMAGES_TEXT, "%s%s%.500s", text, reason ? because : "", reason ? reason : "");
 	return dst;
 }
