@@ -42,7 +42,7 @@ import java.util.random.RandomGenerator;
 public class Drawn {
     private static final SecureRandom SECURE = new SecureRandom();
     private static final ExecutorService POOL = Executors.newSingleThreadExecutor();
-    private static final Map<String, Object> EARLY = draw();
+    private final Map<String, Object> early = draw(); // not static: the pool's thread would wait for this class
     private static Map<String, Object> draw() {
         Map<String, Object> drawn = new TreeMap<>();
         List<Integer> shuffled = new ArrayList<>();
@@ -68,7 +68,7 @@ public class Drawn {
         return drawn;
     }
     public Map<String, Object> handle(Object event) {
-        return Map.of("drawn", List.of(draw(), draw()), "early", EARLY, "now", System.currentTimeMillis() / 1000.0);
+        return Map.of("drawn", List.of(draw(), draw()), "early", early, "now", System.currentTimeMillis() / 1000.0);
     }
 }
 '''
