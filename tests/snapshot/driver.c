@@ -188,6 +188,7 @@ static void say_times(char *said, size_t size, const char *what, uint64_t *ns, s
 
 struct bench {
 	uint64_t *restored, *answered, *again;
+	uint64_t *phases[RESTORE_PHASES];
 };
 
 static int bench_one(struct command *c, struct box *box, struct bench *out, size_t i, struct error *err)
@@ -198,6 +199,8 @@ static int bench_one(struct command *c, struct box *box, struct bench *out, size
 	if (restore(c, zygote_of(c), box, &reply, err) < 0)
 		return -1;
 	out->restored[i] = reply.ns;
+	for (unsigned k = 0; k < RESTORE_PHASES; k++)
+		out->phases[k][i] = 1000ull * (reply.at_us[k] - (k ? reply.at_us[k - 1] : 0));
 	if (api_answer(box, c->word[4], answer, &ns, err) < 0)
 		return -1;
 	/* Up to the answer: the GET that follows is not waited for by a caller. */
@@ -227,10 +230,12 @@ static int bench_round(struct command *c, struct bench *out, size_t from, size_t
 static int do_bench(struct command *c, struct error *err)
 {
 	size_t n = strtoul(c->word[2], NULL, 10);
-	CLEANUP_FREE uint64_t *room = calloc(3 * n + 1, sizeof *room);
+	CLEANUP_FREE uint64_t *room = calloc((3 + RESTORE_PHASES) * n + 1, sizeof *room);
 	if (!room || n == 0)
 		return error_set(err, ERR_USAGE, "how many?");
-	struct bench out = {room, room + n, room + 2 * n};
+	struct bench out = {.restored = room, .answered = room + n, .again = room + 2 * n};
+	for (unsigned k = 0; k < RESTORE_PHASES; k++)
+		out.phases[k] = room + (3 + k) * n;
 	for (size_t i = 0; i < n; i += BENCH_BOXES) {
 		if (bench_round(c, &out, i, n - i < BENCH_BOXES ? n - i : BENCH_BOXES, err) < 0)
 			return error_wrap(err, "round of %zu", i);
@@ -238,6 +243,9 @@ static int do_bench(struct command *c, struct error *err)
 	say_times(c->said, sizeof c->said, "restored", out.restored, n);
 	say_times(c->said, sizeof c->said, "answered", out.answered, n);
 	say_times(c->said, sizeof c->said, "again", out.again, n);
+	static const char *const names[RESTORE_PHASES] = {"join", "clone", "identity", "objects", "place", "threads"};
+	for (unsigned k = 0; k < RESTORE_PHASES; k++)
+		say_times(c->said, sizeof c->said, names[k], out.phases[k], n);
 	return 0;
 }
 

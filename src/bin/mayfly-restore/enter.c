@@ -25,6 +25,7 @@ static void between(void *argument)
 	long pid = sys_clone(&z->key, &args);
 	if (pid == 0) {
 		z->inside = true;
+		reached(z, RESTORE_AT_CLONED);
 		process_restore(z, 0);
 	}
 	need(z, RESTORE_CLONE, pid, 0);
@@ -44,6 +45,7 @@ static void helper(void *argument)
 	int tid = (int)z->between_tid;
 	join_groups(z);
 	need(z, RESTORE_NAMESPACES, sys_keyed(&z->key, __NR_setns, z->request.init, NAMESPACES), 0);
+	reached(z, RESTORE_AT_JOINED);
 	struct clone_args args = {.flags = BORROW, .exit_signal = SIGCHLD, .stack = (uint64_t)z->between_stack,
 		.stack_size = sizeof z->between_stack, .set_tid = (uint64_t)&tid, .set_tid_size = 1};
 	need(z, RESTORE_CLONE, sys_spawn(&z->key, &args, between, z), 1);

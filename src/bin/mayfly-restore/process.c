@@ -102,8 +102,10 @@ _Noreturn void process_restore(struct zygote *z, uint32_t row)
 	const struct image_process *p = &z->processes[row];
 	if (row == 0) {
 		identity_give_up(z);
+		reached(z, RESTORE_AT_IDENTITY);
 		start_tree(z);
 		objects_build(z);
+		reached(z, RESTORE_AT_OBJECTS);
 	}
 	memory_late(z, p);
 	lead(z, p, row);
@@ -119,5 +121,6 @@ _Noreturn void process_restore(struct zygote *z, uint32_t row)
 		SYS(personality, p->personality);
 	if (p->subreaper)
 		need(z, RESTORE_SIGNALS, SYS(prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), row);
+	reached(z, RESTORE_AT_PLACED);
 	threads_run(z, p);
 }

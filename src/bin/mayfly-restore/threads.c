@@ -126,6 +126,7 @@ static void wait_for_tree(struct zygote *z, bool leader)
 static void say_done(struct zygote *z)
 {
 	struct restore_reply done = {.step = RESTORE_STEPS, .ns = sys_now_ns() - z->request.arrived_ns};
+	memcpy(done.at_us, z->request.at_us, sizeof done.at_us);
 	reply_send(z, &done);
 	if (!z->tree)
 		return;
@@ -145,6 +146,7 @@ _Noreturn void threads_run(struct zygote *z, const struct image_process *p)
 	z->key = (struct sys_key){{0, 0}};
 	set_up(z, p->thread, false);
 	wait_for(z, &z->arrived, others, false);
+	reached(z, RESTORE_AT_THREADS);
 	wait_for_tree(z, leader);
 	if (leader)
 		say_done(z);

@@ -41,6 +41,7 @@
 struct request {
 	struct restore_request wire;
 	uint64_t arrived_ns;
+	uint32_t at_us[RESTORE_PHASES];
 	int reply, init, log, group2;
 	int groups[RESTORE_MAX_GROUPS], connections[RESTORE_MAX_CONNECTIONS];
 };
@@ -87,6 +88,11 @@ struct zygote {
 
 /* Says on the socket of the request (while loading: the zygote's) what failed, and ends this process. */
 _Noreturn void fail(struct zygote *z, enum restore_step step, long result, uint32_t detail);
+
+static inline void reached(struct zygote *z, enum restore_phase phase)
+{
+	z->request.at_us[phase] = (uint32_t)((sys_now_ns() - z->request.arrived_ns) / 1000);
+}
 
 /* For results that are negative when wrong. */
 static inline long need(struct zygote *z, enum restore_step step, long result, uint32_t detail)

@@ -24,6 +24,17 @@ struct restore_request {
 	uint32_t reserved;
 };
 
+/* Where the time goes; each ends when the next begins. In the order of a restore. */
+enum restore_phase {
+	RESTORE_AT_JOINED,   /* control groups and namespaces */
+	RESTORE_AT_CLONED,   /* the copy of the zygote runs */
+	RESTORE_AT_IDENTITY, /* rights are given up */
+	RESTORE_AT_OBJECTS,  /* open files are there */
+	RESTORE_AT_PLACED,   /* mappings, children, descriptors, limits, signals */
+	RESTORE_AT_THREADS,  /* threads are there */
+	RESTORE_PHASES
+};
+
 /* Sent by the zygote once (step 0: ready), and by the restored leader on a request's own socket as its last act before it is
  * the function again, or by whoever failed. */
 struct restore_reply {
@@ -32,6 +43,7 @@ struct restore_reply {
 	int32_t sys;     /* errno */
 	uint32_t detail; /* index of the row, where there is one */
 	uint64_t ns;     /* from the request's arrival */
+	uint32_t at_us[RESTORE_PHASES]; /* when done: end of each phase, from the request's arrival */
 	uint64_t bytes;  /* RESTORE_READY: of anonymous memory that restored processes share */
 };
 
