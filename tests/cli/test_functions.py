@@ -252,6 +252,13 @@ class Manage(CliCase):
         self.assertNotIn("is shared by", text)
         self.report({"function": "thumb", "version": "$LATEST", "state": "ready", "image": self.IMAGE, "plain_until_ms": 9e15, "reason": "it died: signal 11"})
         self.assertIn("; plain starts for now: it died: signal 11", self.out("info", "thumb"))
+        self.report({"function": "thumb", "version": "$LATEST", "state": "unusable", "reason": "watches files"})
+        self.assertIn("snapshot of $LATEST (auto): plain starts: watches files", self.out("info", "thumb"))
+        self.assertNotIn("is shared by", self.out("info", "thumb"))
+        self.report({"function": "thumb", "version": "$LATEST", "state": "wanted", "reason": "a trial failed"})
+        text = self.out("info", "thumb")
+        self.assertIn("no image yet: one will be taken soon; the last attempt failed: a trial failed", text)
+        self.assertIn("is shared by", text)
 
     def test_images(self):
         self.assertIn("there is no image yet", self.run_cli("images").stderr)

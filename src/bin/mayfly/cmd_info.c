@@ -207,7 +207,7 @@ static void show_images(const struct info *in)
 	char text[IMAGES_TEXT];
 	size_t i;
 	json_t *v;
-	bool shared = in->mode && strcmp(in->mode, "off") != 0;
+	bool shared = in->mode && strcmp(in->mode, "off") != 0 && !json_array_size(in->images);
 	if (!in->images)
 		return;
 	printf("\n");
@@ -217,7 +217,8 @@ static void show_images(const struct info *in)
 		images_sentence(text, v);
 		term_put_safe(stdout, text, strlen(text));
 		putchar('\n');
-		shared |= json_object_get(v, "image") != NULL;
+		shared |= json_object_get(v, "image") || (strcmp(cli_json_text(v, "mode", ""), "off") != 0 &&
+		                                          strcmp(cli_json_text(v, "state", ""), "unusable") != 0);
 	}
 	if (!json_array_size(in->images))
 		printf("snapshot (%s): %s\n", in->mode ? in->mode : "?", in->mode && strcmp(in->mode, "off") == 0
