@@ -107,7 +107,22 @@ TEST(a_trial_that_fails_leaves_nothing_behind)
 	end();
 }
 
-TEST(a_failed_restore_means_plain_starts_for_a_while)
+TEST(hooks_that_fail_are_the_functions_own_fault)
+{
+	begin();
+	succeed_plainly(new_version(0, "f", "c1"));
+	struct worker *w = of_kind(WORKER_TEMPLATE);
+	park(w);
+	pass(1 * S);
+	snapshot_done(w, ERR_OK, "");
+	die(of_kind(WORKER_TRIAL), ERR_OK, NULL, "{\"errorType\":\"Error\",\"errorMessage\":\"no database\"}");
+	die(w, ERR_OK, NULL, NULL);
+	pass(60 * S);
+	CHECK(alive() == 0 && world.image_count == 0 && reports("its after-restore hooks failed: Error: no database"));
+	end();
+}
+
+TEST(hooks_that_fail_are_the_functions_own_fault), T(a_failed_restore_means_plain_starts_for_a_while)
 {
 	begin();
 	struct function_version *v = new_version(0, "f", "c1");
@@ -457,6 +472,15 @@ TEST(published_versions_come_first_and_are_told_once)
 	CHECK(published.times == 1 && !published.failed && published.has_why);
 	CHECK_STR(published.text, "uses io_uring");
 	die(w, ERR_OK, NULL, NULL);
+
+	publish(6, "hangs");
+	round_end();
+	park(w = of_kind(WORKER_TEMPLATE));
+	pass(1 * S);
+	snapshot_done(w, ERR_OK, "");
+	die(w, ERR_OK, NULL, NULL);
+	die(of_kind(WORKER_TRIAL), ERR_TIMEOUT, "did not ask for work within 10 seconds", NULL);
+	CHECK(published.times == 1 && !published.failed && published.has_why); /* not three times as long */
 
 	publish(5, "goes");
 	round_end();

@@ -64,7 +64,7 @@ struct snapshot_version {
 	struct snapshot_publish *publish;
 
 	/* Taking one. */
-	unsigned tries[5];              /* by enum setback, since it was wanted */
+	unsigned tries[6];              /* by enum setback, since it was wanted */
 	uint64_t not_before_ns;         /* WANTED: its next try; NONE: not wanted before; READY: not renewed before */
 	uint64_t retry_ns;              /* UNUSABLE: wanted again by a success after this; 0: never */
 	unsigned given_up, gone;        /* how often, for longer and longer pauses */

@@ -16,7 +16,7 @@
 #define GIVEN_UP_MAX 6u /* doublings */
 
 /* What goes wrong, and how often it may until the version is given up. Pauses double. */
-enum setback { SETBACK_BUSY, SETBACK_MACHINE, SETBACK_INIT, SETBACK_TRIAL, SETBACK_UNSUPPORTED, SETBACKS };
+enum setback { SETBACK_BUSY, SETBACK_MACHINE, SETBACK_INIT, SETBACK_TRIAL, SETBACK_HOOKS, SETBACK_UNSUPPORTED, SETBACKS };
 
 static const struct {
 	unsigned tries;
@@ -28,6 +28,7 @@ static const struct {
 	[SETBACK_MACHINE] = {4, 2 * NS_PER_S, false, "the image could not be taken: "},
 	[SETBACK_INIT] = {2, 1 * NS_PER_S, false, "the environment that was started for the image failed: "},
 	[SETBACK_TRIAL] = {3, 500 * NS_PER_MS, false, "an environment restored from the image did not work: "},
+	[SETBACK_HOOKS] = {1, 0, false, "its after-restore hooks failed: "},
 	[SETBACK_UNSUPPORTED] = {1, 0, true, ""},
 };
 _Static_assert(SETBACKS <= sizeof((struct snapshot_version *)0)->tries / sizeof(unsigned), "tries by setback");
@@ -209,7 +210,7 @@ static void failed(struct snapshots *s, enum setback what, const char *text, str
 	s->stats.not_taken++;
 	snprintf(sv->reason, sizeof sv->reason, "%s%s", setbacks[what].says, text);
 	snapshot_abandon(s, sv);
-	bool told_now = sv->publish && failure;
+	bool told_now = sv->publish && (failure || what == SETBACK_TRIAL); /* who publishes does not wait for a function that hangs */
 	unsigned tries = ++sv->tries[what];
 	if (tries < setbacks[what].tries && !told_now) {
 		sv->not_before_ns = clock_mono_ns() + (setbacks[what].pause_ns << (tries - 1));
@@ -366,7 +367,7 @@ void snapshots_on_dead(struct snapshots *s, struct worker *w, struct worker_fail
 	describe(failure, text, sizeof text);
 	bool said = failure->answer.data || failure->has_fault;
 	if (w->kind == WORKER_TRIAL)
-		failed(s, setback_of(failure->refusal.code, SETBACK_TRIAL), text, NULL);
+		failed(s, failure->answer.data ? SETBACK_HOOKS : setback_of(failure->refusal.code, SETBACK_TRIAL), text, NULL);
 	else if (said)
 		failed(s, SETBACK_INIT, text, failure);
 	else
