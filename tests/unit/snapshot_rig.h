@@ -421,9 +421,11 @@ static bool is_restored(struct function_version *v)
 	return restores(v, key) && image_there(key);
 }
 
-static void finish(struct function_version *v, enum worker_kind kind, const uint8_t *key, enum invoke_outcome outcome, enum invoke_failure failure)
+static void finish(struct function_version *v, enum worker_kind kind, const uint8_t *key, enum invoke_outcome outcome,
+                   enum invoke_failure failure)
 {
-	static char crash[] = "{\"errorType\":\"Runtime.ExitError\",\"errorMessage\":\"RequestId: 1 Error: Runtime exited with error: signal: segmentation fault\"}";
+	static char crash[] = "{\"errorType\":\"Runtime.ExitError\",\"errorMessage\":"
+	                      "\"RequestId: 1 Error: Runtime exited with error: signal: segmentation fault\"}";
 	struct invocation inv = {.outcome = outcome, .failure = failure, .cold = true};
 	struct worker *w = new_worker(v, kind, key);
 	if (outcome == INVOKE_FUNCTION_ERROR)
@@ -497,6 +499,32 @@ static const char *report(void)
 static bool reports(const char *what)
 {
 	return strstr(report(), what) != NULL;
+}
+
+/* ---- SnapStart ---- */
+
+static struct published {
+	unsigned times;
+	bool failed, has_why;
+	char text[300];
+} published;
+
+static void on_published(void *arg, struct function_version *v, const struct worker_failure *failure, const struct error *why)
+{
+	published.times++;
+	published.failed = failure != NULL;
+	published.has_why = why != NULL;
+	snprintf(published.text, sizeof published.text, "%.*s%s", failure ? (int)failure->answer.len : 0, failure ? failure->answer.data : "",
+	         why ? why->msg : "");
+}
+
+static struct function_version *publish(unsigned at, const char *name)
+{
+	struct function_version *v = new_version(at, name, "c1");
+	v->snap_start = true;
+	memset(&published, 0, sizeof published);
+	snapshots_publish(world.s, v, on_published, NULL);
+	return v;
 }
 
 #endif

@@ -122,7 +122,7 @@ TEST(hooks_that_fail_are_the_functions_own_fault)
 	end();
 }
 
-TEST(hooks_that_fail_are_the_functions_own_fault), T(a_failed_restore_means_plain_starts_for_a_while)
+TEST(a_failed_restore_means_plain_starts_for_a_while)
 {
 	begin();
 	struct function_version *v = new_version(0, "f", "c1");
@@ -417,30 +417,6 @@ TEST(an_image_that_mayflyd_deletes_is_taken_again_less_and_less_eagerly)
 	end();
 }
 
-static struct published {
-	unsigned times;
-	bool failed, has_why;
-	char text[300];
-} published;
-
-static void on_published(void *arg, struct function_version *v, const struct worker_failure *failure, const struct error *why)
-{
-	published.times++;
-	published.failed = failure != NULL;
-	published.has_why = why != NULL;
-	snprintf(published.text, sizeof published.text, "%.*s%s", failure ? (int)failure->answer.len : 0, failure ? failure->answer.data : "",
-	         why ? why->msg : "");
-}
-
-static struct function_version *publish(unsigned at, const char *name)
-{
-	struct function_version *v = new_version(at, name, "c1");
-	v->snap_start = true;
-	memset(&published, 0, sizeof published);
-	snapshots_publish(world.s, v, on_published, NULL);
-	return v;
-}
-
 TEST(published_versions_come_first_and_are_told_once)
 {
 	begin();
@@ -605,7 +581,8 @@ TEST(random_histories_leave_nothing_behind)
 
 TESTS(T(the_first_success_makes_an_image_that_counts_when_proved), T(what_cannot_be_restored_starts_plainly_with_the_reason),
       T(one_that_is_not_at_rest_gets_more_time_a_few_times), T(faults_of_the_machine_are_tried_again_later),
-      T(a_trial_that_fails_leaves_nothing_behind), T(a_failed_restore_means_plain_starts_for_a_while),
+      T(a_trial_that_fails_leaves_nothing_behind), T(hooks_that_fail_are_the_functions_own_fault),
+      T(a_failed_restore_means_plain_starts_for_a_while),
       T(crashes_count_against_the_image_only_when_plain_ones_live), T(a_version_that_goes_takes_its_image_along_at_every_stage),
       T(an_update_that_changes_nothing_of_the_image_keeps_it), T(images_find_their_versions_after_a_restart),
       T(an_image_may_be_found_late), T(snap_start_gets_another_image_after_a_reboot), T(modes),

@@ -98,8 +98,8 @@ void snapshots_get_stats(const struct snapshots *s, struct snapshots_stats *out)
  *      "plain_until_ms": 1795440000000,    (an image is there, but starts are plain until then: restores failed)
  *      "image": {"key": "<64 hex>", "taken_ms": 1795440000000, "file_bytes": n, "resident_bytes": n, "dump_ms": 21.4,
  *                "park": "invocation"|"restore"},                                    (absent without one)
- *      "restores": 1234, "failed_restores": 0, "restore_ms": {"median": 1.9, "p99": 5.8}  (of this server's life; from order to readiness, of
- *                                                                        the latest 512; restore_ms absent when 0)
+ *      "restores": 1234, "failed_restores": 0, (of this server's life)
+ *      "restore_ms": {"median": 1.9, "p99": 5.8} (from order to readiness, of the latest 512; absent when there were none)
  *    }]}
  *
  * "versions" are those that were invoked, published with SnapStart or found with an image in this server's life, in any order. An
