@@ -121,7 +121,7 @@ class SnapStart(SnapshotCase):
         name = self.published({"app.py": PYTHON}, wait=False, Environment={"Variables": {"INIT_S": "1"}})
         with self.assertRaises(self.client.exceptions.ClientError) as e:
             self.invoke(name)
-        self.assertEqual(e.exception.response["Error"]["Code"], "SnapStartNotReadyException")
+        self.assertEqual(e.exception.response["Error"]["Code"], "ResourceConflictException")  # as every Pending function
         self.assertEqual(e.exception.response["ResponseMetadata"]["HTTPStatusCode"], 409)
         self.client.get_waiter("published_version_active").wait(FunctionName=name, Qualifier="1", WaiterConfig=WAIT)
         self.assertEqual(self.invoke(name)[1]["type"], "snap-start")
