@@ -112,7 +112,7 @@ void snapshots_report(struct snapshots *s, struct buf *out)
 	json_write_key(&j, "versions");
 	json_write_array(&j);
 	HASH_FOREACH(node, &s->versions)
-		write_version(&j, HASH_ENTRY(node, struct snapshot_version, by_id), now_ns);
+		write_version(&j, CONTAINER_OF(node, struct snapshot_version, by_id), now_ns);
 	json_write_close(&j);
 	json_write_close(&j);
 	(void)json_write_done(&j); /* an overflow shows in the buffer */
