@@ -105,8 +105,9 @@ static struct rig *rig_new(void)
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	r->loop = ev_loop_new(NULL);
 	http_pool_init(&r->pool, 64 << 20);
+	runtime_api_init(&r->api, r->loop, &r->pool, &events, r);
 	if (bind(listener, (struct sockaddr *)&any, sizeof any) < 0 || listen(listener, 8) < 0 ||
-	    runtime_api_init(&r->api, r->loop, &r->pool, listener, &events, r, NULL) < 0)
+	    runtime_api_listen(&r->api, listener, NULL) < 0)
 		abort();
 	r->client = connect_client(r);
 	return r;

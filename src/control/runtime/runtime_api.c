@@ -335,15 +335,18 @@ static void on_gone(struct http_conn *conn, enum http_gone why)
 
 static const struct http_handler handler = {.on_request = on_request, .on_body = on_body, .on_gone = on_gone};
 
-int runtime_api_init(struct runtime_api *api, struct ev_loop *loop, struct http_pool *pool, int listener,
-                     const struct runtime_api_events *events, void *arg, struct error *err)
+void runtime_api_init(struct runtime_api *api, struct ev_loop *loop, struct http_pool *pool, const struct runtime_api_events *events,
+                      void *arg)
 {
 	*api = (struct runtime_api){.events = events, .arg = arg};
 	http_server_init(&api->server, loop, &runtime_api_http_config, &handler, pool, api);
+}
+
+int runtime_api_listen(struct runtime_api *api, int listener, struct error *err)
+{
 	if (http_server_listen(&api->server, &api->listener, listener, err) == 0)
 		return 0;
 	close(listener);
-	http_server_release(&api->server);
 	return -1;
 }
 

@@ -92,9 +92,10 @@ struct runtime_api {
 
 extern const struct http_config runtime_api_http_config;
 
+void runtime_api_init(struct runtime_api *api, struct ev_loop *loop, struct http_pool *pool, const struct runtime_api_events *events,
+                      void *arg);
 /* Takes the listener over, on failure too. */
-int runtime_api_init(struct runtime_api *api, struct ev_loop *loop, struct http_pool *pool, int listener,
-                     const struct runtime_api_events *events, void *arg, struct error *err);
+int runtime_api_listen(struct runtime_api *api, int listener, struct error *err);
 void runtime_api_release(struct runtime_api *api);
 /* A connection on which a restored process waits for the answer to restore/next, else to invocation/next: the API is in that
  * state by the end of the loop's round, and told so as always. Before any request. Takes fd over, on failure too. */

@@ -36,12 +36,16 @@ static void release(struct worker *w)
 {
 	ev_timer_stop(&w->timer);
 	ev_defer_cancel(&w->initialized);
+	ev_defer_cancel(&w->late);
 	if (w->api_open)
 		runtime_api_release(&w->api);
 	close_endpoint(w);
 	worker_close_log(w);
 	close_fd(&w->freeze_fd);
 	close_fd(&w->memory_fd);
+	close_fd(&w->channels.api);
+	close_fd(&w->channels.endpoint);
+	close_fd(&w->channels.log);
 	close_fd(&w->trial.fd);
 	close_fd(&w->trial.peer_fd);
 	http_blob_release(&w->failure.answer);
@@ -85,6 +89,7 @@ static void die(struct worker *w)
 }
 
 static void on_timer(struct ev_timer *timer);
+static void on_late(struct ev_defer *defer);
 
 struct worker *worker_new(struct fleet *f, struct function_version *version, enum worker_kind kind)
 {
@@ -95,8 +100,10 @@ struct worker *worker_new(struct fleet *f, struct function_version *version, enu
 	w->env_id = ++f->next_env_id;
 	w->version = function_version_ref(version);
 	w->freeze_fd = w->memory_fd = w->log_io.fd = w->trial.fd = w->trial.peer_fd = -1;
+	w->channels.api = w->channels.endpoint = w->channels.log = -1;
 	w->timer.cb = on_timer;
 	ev_defer_init(&w->initialized, worker_tell_initialized);
+	ev_defer_init(&w->late, on_late);
 	w->asked_ns = clock_mono_ns();
 	list_init(&w->by_state);
 	list_push_back(&f->states[WORKER_STARTING], &w->by_state);
@@ -110,26 +117,49 @@ struct worker *worker_new(struct fleet *f, struct function_version *version, enu
 /* Of all that environments may have open together; SDKs take 50 at most when they are not told otherwise. */
 #define ENDPOINT_CONNS_MAX 64
 
-/* What mayflyd sent becomes the worker's. */
-static int take_environment(struct worker *w, struct ipc_message *m, struct error *err)
+/* Who comes to the environment's listeners, and what it prints, is heard from here on. */
+static int open_channels(struct worker *w, struct error *err)
 {
 	struct fleet *f = w->fleet;
-	int listener = STEAL_FD(m->fds[0]), endpoint = STEAL_FD(m->fds[1]), pipe = STEAL_FD(m->fds[2]);
-	w->freeze_fd = STEAL_FD(m->fds[3]);
-	w->memory_fd = STEAL_FD(m->fds[4]);
-	w->freeze_v2 = m->body.ipc_env_started.cgroup_v2;
-	int r = worker_open_log(w, pipe, err);
-	w->api_open = runtime_api_init(&w->api, f->deps.loop, f->deps.pool, listener, worker_api_events(), w, err) == 0;
+	int endpoint = STEAL_FD(w->channels.endpoint);
+	int r = worker_open_log(w, STEAL_FD(w->channels.log), err);
+	if (runtime_api_listen(&w->api, STEAL_FD(w->channels.api), err) < 0)
+		r = -1;
 	w->endpoint = calloc(1, sizeof *w->endpoint);
 	ASSERT(w->endpoint);
 	if (http_server_listen(f->deps.front, w->endpoint, endpoint, err) < 0) {
 		close(endpoint);
 		free(STEAL_PTR(w->endpoint));
-		r = -1;
-	} else if (http_listener_limit(w->endpoint, ENDPOINT_CONNS_MAX, err) < 0) {
-		r = -1;
+		return -1;
 	}
-	return r < 0 || !w->api_open ? -1 : 0;
+	return http_listener_limit(w->endpoint, ENDPOINT_CONNS_MAX, err) < 0 ? -1 : r;
+}
+
+static void on_late(struct ev_defer *defer)
+{
+	struct worker *w = CONTAINER_OF(defer, struct worker, late);
+	if (w->state >= WORKER_STOPPING || open_channels(w, &w->failure.refusal) == 0)
+		return;
+	worker_kill(w, false, 0);
+}
+
+/* What mayflyd sent becomes the worker's. A restored runtime's answer goes out before anything else is done. */
+static int take_environment(struct worker *w, struct ipc_message *m, struct error *err)
+{
+	struct fleet *f = w->fleet;
+	w->channels.api = STEAL_FD(m->fds[0]);
+	w->channels.endpoint = STEAL_FD(m->fds[1]);
+	w->channels.log = STEAL_FD(m->fds[2]);
+	w->freeze_fd = STEAL_FD(m->fds[3]);
+	w->memory_fd = STEAL_FD(m->fds[4]);
+	w->freeze_v2 = m->body.ipc_env_started.cgroup_v2;
+	runtime_api_init(&w->api, f->deps.loop, f->deps.pool, worker_api_events(), w);
+	w->api_open = true;
+	if (!worker_is_restored(w))
+		return open_channels(w, err);
+	int r = worker_take_restored(w, m, err);
+	ev_defer_run(f->deps.loop, &w->late);
+	return r;
 }
 
 static void on_env_started(void *arg, struct ipc_message *m)
@@ -143,7 +173,7 @@ static void on_env_started(void *arg, struct ipc_message *m)
 	w->sandbox_ns = clock_mono_ns();
 	struct error err = {0};
 	worker_set_state(w, WORKER_INITIALIZING);
-	if (take_environment(w, m, &err) < 0 || (worker_is_restored(w) && worker_take_restored(w, m, &err) < 0)) {
+	if (take_environment(w, m, &err) < 0) {
 		w->failure.refusal = err;
 		worker_kill(w, false, 0);
 		return;

@@ -65,6 +65,10 @@ struct worker {
 	const struct identity *identity;
 	struct runtime_api api;
 	bool api_open;
+	struct {
+		int api, endpoint, log;
+	} channels;             /* listeners and pipe of a restored one, until `late`; -1 */
+	struct ev_defer late;
 	struct http_listener *endpoint; /* inside the environment; served by the main front end */
 	struct ev_io log_io;
 	bool log_more;          /* the last read filled its buffer: there may be more in the pipe */
