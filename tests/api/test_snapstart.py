@@ -157,6 +157,30 @@ class Life(SnapStartCase):
         self.assertNotEqual(good, version)
         self.assertEqual(self.call(name, good)[0]["kind"], "snap-start")
 
+    def test_process_that_cannot_be_restored(self):
+        watch = "import ctypes\nWATCH = ctypes.CDLL(None).inotify_init()\n" + APP % "0"
+        name = self.create(SnapStart=SNAP, Code={"ZipFile": zip_of({"app.py": watch})})
+        version, _ = self.publish(name)
+        self.assertEqual(self.show(name, version)["SnapStart"], {"ApplyOn": "PublishedVersions", "OptimizationStatus": "Off"})
+        self.assertEqual(self.call(name, version)[0]["kind"], "snap-start")      # by a plain start
+        _, _, report = self.request_json("GET", "/_mayfly/snapshots", None)
+        row = [v for v in report["versions"] if (v["function"], v["version"]) == (name, version)][0]
+        self.assertEqual((row["state"], row["snap_start"], "image" in row), ("unusable", True, False))
+        self.assertIn("inotify", row["reason"])
+
+    def test_goes_before_the_tag(self):
+        name = self.create(SnapStart=SNAP, Code={"ZipFile": QUICK}, Tags={"mayfly:snapshot": "off"})
+        version, _ = self.publish(name)
+        self.assertEqual(self.show(name, version)["SnapStart"]["OptimizationStatus"], "On")
+
+    def test_published_by_several_at_once(self):
+        names = [self.create(SnapStart=SNAP, Code={"ZipFile": QUICK}) for _ in range(4)]
+        versions = [self.publish(name, wait=False)[0] for name in names]
+        self.client.delete_function(FunctionName=names[0])
+        for name, version in list(zip(names, versions))[1:]:
+            self.wait_published(name, version)
+            self.assertEqual(self.call(name, version)[0]["kind"], "snap-start")
+
     def test_deleted_while_pending(self):
         name = self.create(SnapStart=SNAP, Code={"ZipFile": SLOW})
         version, _ = self.publish(name, wait=False)
