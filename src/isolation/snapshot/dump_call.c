@@ -95,13 +95,13 @@ int dump_call(struct dump_process *p, struct dump_thread *t, long number, const 
 	if (ptrace(PTRACE_SETREGS, t->tid, NULL, &regs) < 0 || ptrace(PTRACE_SINGLESTEP, t->tid, NULL, NULL) < 0)
 		return error_sys(err, "cannot make thread %d call", t->tid);
 	if (dump_wait(t->tid, &status, STEP_LIMIT_NS) < 0)
-		return errno == ETIMEDOUT ? error_set(err, ERR_TIMEOUT, "thread %d does not run; is its control group frozen?", t->tid)
+		return errno == ETIMEDOUT ? error_set(err, ERR_TIMEOUT, "process %u (%s) does not run; is its control group frozen?", p->inner, p->name)
 					  : error_sys(err, "cannot make thread %d call", t->tid);
 	if (!WIFSTOPPED(status))
-		return error_set(err, ERR_CLOSED, "process %d ended while it was looked at", p->pid);
+		return error_set(err, ERR_CLOSED, "process %u (%s) ended while it was looked at", p->inner, p->name);
 	if (WSTOPSIG(status) != SIGTRAP || status >> 16) {
 		t->deliver = status >> 16 ? 0 : WSTOPSIG(status);
-		return error_set(err, ERR_BUSY, "process %d was interrupted while it was looked at", p->pid);
+		return dump_busy(p, err, "was interrupted while it was looked at");
 	}
 	errno = 0;
 	*result = ptrace(PTRACE_PEEKUSER, t->tid, (void *)offsetof(struct user_regs_struct, rax), NULL);

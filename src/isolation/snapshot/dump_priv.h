@@ -87,7 +87,9 @@ uint64_t dump_number(const char *text, const char *name, int base); /* 0 when mi
 uint32_t dump_last_number(const char *text, const char *name, uint32_t *count);
 /* Link below /proc/PID, NUL-terminated; -1 when it does not fit. */
 int dump_link(int proc, const char *path, char *dst, size_t size, struct error *err);
+/* "process 2 (python3) ..." */
 int dump_unsupported(const struct dump_process *p, struct error *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int dump_busy(const struct dump_process *p, struct error *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The same namespaces and root as mayfly-init, no filter of its own. */
 int dump_same_world(const struct dump *d, const struct dump_process *p, const char *status, struct error *err);
 

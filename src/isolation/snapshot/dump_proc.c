@@ -61,14 +61,29 @@ int dump_link(int proc, const char *path, char *dst, size_t size, struct error *
 	return 0;
 }
 
-int dump_unsupported(const struct dump_process *p, struct error *err, const char *fmt, ...)
+static int say(const struct dump_process *p, struct error *err, enum error_code code, const char *fmt, va_list args)
 {
 	char what[sizeof err->msg];
+	vsnprintf(what, sizeof what, fmt, args);
+	return error_set(err, code, "process %u (%s) %s", p->inner, p->name, what);
+}
+
+int dump_unsupported(const struct dump_process *p, struct error *err, const char *fmt, ...)
+{
 	va_list args;
 	va_start(args, fmt);
-	vsnprintf(what, sizeof what, fmt, args);
+	say(p, err, ERR_UNSUPPORTED, fmt, args);
 	va_end(args);
-	return error_set(err, ERR_UNSUPPORTED, "process %u (%s) %s", p->inner, p->name, what);
+	return -1;
+}
+
+int dump_busy(const struct dump_process *p, struct error *err, const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	say(p, err, ERR_BUSY, fmt, args);
+	va_end(args);
+	return -1;
 }
 
 int dump_same_world(const struct dump *d, const struct dump_process *p, const char *status, struct error *err)

@@ -29,7 +29,7 @@ static int check_sharing(const struct dump *d, struct dump_process *p, struct er
 	}
 	for (const struct dump_process *other = d->processes; other < p; other++) {
 		if (syscall(SYS_kcmp, p->pid, other->pid, KCMP_VM, 0, 0) == 0)
-			return error_set(err, ERR_BUSY, "process %u shares its memory with process %u (vfork)", p->inner, other->inner);
+			return dump_busy(p, err, "shares its memory with process %u (vfork)", other->inner);
 		if (syscall(SYS_kcmp, p->pid, other->pid, KCMP_FILES, 0, 0) == 0 || syscall(SYS_kcmp, p->pid, other->pid, KCMP_FS, 0, 0) == 0)
 			return dump_unsupported(p, err, "shares its descriptors with another process");
 	}

@@ -135,7 +135,7 @@ static int save_status(struct dump_process *p, struct dump_thread *t, struct ima
 	if (!status)
 		return -1;
 	if (dump_number(status, "SigPnd", 16) || dump_number(status, "ShdPnd", 16))
-		return error_set(err, ERR_BUSY, "a signal waits to be delivered to process %u", p->inner);
+		return dump_busy(p, err, "has a signal that waits to be delivered");
 	row->tid = t->inner = dump_last_number(status, "NSpid", &levels);
 	return save_name(p, t, row, err);
 }

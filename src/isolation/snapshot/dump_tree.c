@@ -33,14 +33,35 @@ static struct dump_process *find_process(struct dump *d, pid_t pid)
 	return NULL;
 }
 
+/* Names and numbers, as far as they are of use in messages; again when it is stopped. */
+static char read_status(struct dump_process *p, uint32_t *levels)
+{
+	CLEANUP_FREE char *status = dump_read(p->proc, "status", DUMP_MAX_STATUS, NULL);
+	const char *name = status ? dump_field(status, "Name") : NULL, *state = status ? dump_field(status, "State") : NULL;
+	if (!name || !state)
+		return 'X';
+	snprintf(p->name, sizeof p->name, "%.*s", (int)strcspn(name, "\n"), name);
+	p->group = dump_last_number(status, "NSpgid", levels);
+	p->session = dump_last_number(status, "NSsid", levels);
+	p->inner = dump_last_number(status, "NSpid", levels);
+	p->parent = (pid_t)dump_number(status, "PPid", 10);
+	return *state;
+}
+
 static int open_process(struct dump_process *p, struct error *err)
 {
 	char path[32];
+	uint32_t levels;
 	snprintf(path, sizeof path, "/proc/%d", p->pid);
 	p->proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char state = p->proc < 0 ? 'X' : read_status(p, &levels);
+	if (state == 'Z')
+		return dump_busy(p, err, "has ended and its parent did not wait for it");
+	if (state == 'X')
+		return error_set(err, ERR_BUSY, "a process ended while it was looked at");
 	p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
-	p->mem = p->proc < 0 ? -1 : openat(p->proc, "mem", O_RDWR | O_CLOEXEC);
-	return p->mem < 0 || p->pidfd < 0 ? error_sys(err, "cannot open process %d", p->pid) : 0;
+	p->mem = openat(p->proc, "mem", O_RDWR | O_CLOEXEC);
+	return p->mem < 0 || p->pidfd < 0 ? error_sys(err, "cannot open process %u (%s)", p->inner, p->name) : 0;
 }
 
 static int add_process(struct dump *d, pid_t pid, struct error *err)
@@ -103,10 +124,10 @@ static int understand_stop(struct dump_process *p, struct dump_thread *t, int st
 		return 0;
 	if (status >> 16 != PTRACE_EVENT_STOP) {
 		t->deliver = WSTOPSIG(status);
-		return error_set(err, ERR_BUSY, "a signal (%d) was on its way to process %d", WSTOPSIG(status), p->pid);
+		return dump_busy(p, err, "has a signal on its way (%s)", strsignal(WSTOPSIG(status)));
 	}
 	if (WSTOPSIG(status) != SIGTRAP)
-		return error_set(err, ERR_UNSUPPORTED, "process %d is stopped by a signal (%s)", p->pid, strsignal(WSTOPSIG(status)));
+		return dump_unsupported(p, err, "is stopped by a signal (%s)", strsignal(WSTOPSIG(status)));
 	return 1;
 }
 
@@ -115,12 +136,11 @@ static int cannot_seize(struct dump_process *p, pid_t tid, struct error *err)
 	int why = errno;
 	char state = thread_state(p, tid);
 	if (state == 'Z' && tid == p->pid)
-		return error_set(err, ERR_BUSY, "process %d has ended and its parent did not wait for it", tid);
+		return dump_busy(p, err, "has ended and its parent did not wait for it");
 	if (why == ESRCH || state == 'X' || state == 'Z')
 		return 0;
 	errno = why;
-	return why == EPERM ? error_set(err, ERR_UNSUPPORTED, "process %d is traced by another one", tid)
-			    : error_sys(err, "cannot stop thread %d", tid);
+	return why == EPERM ? dump_unsupported(p, err, "is traced by another one") : error_sys(err, "cannot stop process %u", p->inner);
 }
 
 /* 1: stopped and known now; 0: it ended. */
@@ -135,7 +155,7 @@ static int stop_thread(struct dump_process *p, pid_t tid, struct error *err)
 		return errno == ESRCH ? 0 : error_sys(err, "cannot interrupt thread %d", tid);
 	p->thread_count++; /* to be let go, whatever follows */
 	if (dump_wait(tid, &status, STOP_LIMIT_NS) < 0)
-		return errno == ETIMEDOUT ? error_set(err, ERR_BUSY, "thread %d of process %d is in a call that cannot be interrupted", tid, p->pid)
+		return errno == ETIMEDOUT ? dump_busy(p, err, "is in a call that cannot be interrupted")
 					  : error_sys(err, "cannot stop thread %d", tid);
 	int rc = understand_stop(p, t, status, err);
 	if (rc == 0)
@@ -172,7 +192,7 @@ static int stop_threads(struct dump_process *p, unsigned *found, struct error *e
 	int fd = openat(p->proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	CLEANUP_DIR DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir)
-		return error_set(err, ERR_BUSY, "process %d ended while it was stopped", p->pid);
+		return dump_busy(p, err, "ended while it was stopped");
 	for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
 		pid_t tid = atoi(e->d_name);
 		if (tid <= 0 || knows_thread(p, tid))
@@ -195,20 +215,13 @@ static int look(struct dump *d, unsigned *found, struct error *err)
 	return 0;
 }
 
-/* Names, numbers and family of a stopped process. */
+/* Of a stopped process; its first thread becomes the first row. */
 static int identify(struct dump *d, struct dump_process *p, struct error *err)
 {
 	uint32_t levels;
 	CLEANUP_FREE char *status = dump_read(p->proc, "status", DUMP_MAX_STATUS, err);
-	if (!status)
-		return -1;
-	p->inner = dump_last_number(status, "NSpid", &levels);
-	p->group = dump_last_number(status, "NSpgid", &levels);
-	p->session = dump_last_number(status, "NSsid", &levels);
-	p->parent = (pid_t)dump_number(status, "PPid", 10);
-	const char *name = dump_field(status, "Name");
-	if (name)
-		snprintf(p->name, sizeof p->name, "%.*s", (int)strcspn(name, "\n"), name);
+	if (!status || read_status(p, &levels) == 'X')
+		return status ? error_set(err, ERR_SYSTEM, "/proc/PID/status is not understood") : -1;
 	if (levels != d->pid_levels)
 		return dump_unsupported(p, err, "lives in a process namespace of its own");
 	for (uint32_t i = 0; i < p->thread_count; i++) {
