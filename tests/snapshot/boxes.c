@@ -123,7 +123,7 @@ struct make_task {
 static int make_work(void *arg, struct error *err)
 {
 	struct make_task *t = arg;
-	return sandbox_make(&t->b->base, t->box->slot, &t->box->made, err);
+	return sandbox_make(&t->b->base, t->box->slot, -1, &t->box->made, err);
 }
 
 int box_make(struct boxes *b, unsigned slot, struct error *err)
@@ -304,6 +304,24 @@ static int send_request(struct zygote *z, const struct restore_request *request,
 	c->cmsg_len = CMSG_LEN(sizeof(int) * count);
 	memcpy(CMSG_DATA(c), fds, sizeof(int) * count);
 	return sendmsg(z->socket, &msg, MSG_NOSIGNAL) < 0 ? error_sys(err, "the zygote is gone") : 0;
+}
+
+int box_leader(const struct box *box)
+{
+	char path[64];
+	int pid = 0;
+	snprintf(path, sizeof path, "/proc/%d/task/%d/children", box->made.pid, box->made.pid);
+	CLEANUP_FCLOSE FILE *f = fopen(path, "re");
+	return f && fscanf(f, "%d", &pid) == 1 ? pid : 0;
+}
+
+int zygote_learn(struct zygote *z, const struct box *box, struct error *err)
+{
+	char path[64];
+	struct restore_request request = {.kind = RESTORE_LEARN};
+	snprintf(path, sizeof path, "/proc/%d/pagemap", box_leader(box));
+	CLEANUP_CLOSE int pagemap = open(path, O_RDONLY | O_CLOEXEC);
+	return pagemap < 0 ? error_sys(err, "cannot open %s", path) : send_request(z, &request, &pagemap, 1, err);
 }
 
 static int ask(struct boxes *b, struct zygote *z, struct box *box, int inside, struct restore_reply *reply, struct error *err)

@@ -88,7 +88,15 @@ static uint32_t put_exception(struct sock_filter *f, const struct sys_key *key)
 	return n;
 }
 
-void identity_filter(struct zygote *z)
+/* What is left of the key on the stack. */
+static __attribute__((noinline)) void forget(void)
+{
+	char room[8192];
+	memset(room, 0, sizeof room);
+	__asm__ volatile("" : : "r"(room) : "memory");
+}
+
+static __attribute__((noinline)) void load_filter(struct zygote *z)
 {
 	size_t bytes;
 	const void *filter = filter_program(&bytes);
@@ -102,4 +110,10 @@ void identity_filter(struct zygote *z)
 	struct sock_fprog program = {(unsigned short)(n + bytes / sizeof *whole), whole};
 	need(z, RESTORE_FILTER, SYS(seccomp, SECCOMP_SET_MODE_FILTER, 0, &program), 2);
 	SYS(munmap, whole, room);
+}
+
+void identity_filter(struct zygote *z)
+{
+	load_filter(z);
+	forget();
 }

@@ -41,21 +41,6 @@ static void spread(struct request *r, const int *fds)
 		r->connections[i] = *fds++;
 }
 
-static void serve(struct zygote *z, const int *fds, uint32_t count)
-{
-	struct request *r = &z->request;
-	if (count == 0)
-		return;
-	r->reply = fds[0];
-	if (fits(&r->wire, z->head, count)) {
-		spread(r, fds);
-		enter_sandbox(z);
-		return;
-	}
-	struct restore_reply wrong = {.failed = 1, .step = RESTORE_REQUEST, .sys = 22, .detail = count};
-	reply_send(z, &wrong);
-}
-
 /* The kernel writes the leader's new id where the C library keeps it; elsewhere that word is not an id. */
 static void find_tids(struct zygote *z)
 {
@@ -92,21 +77,33 @@ void request_prepare(struct zygote *z)
 	be_quiet(z);
 }
 
-_Noreturn void request_loop(struct zygote *z)
+static void serve(struct zygote *z, const int *fds, uint32_t count)
 {
-	for (;;) {
-		union fds_room room;
-		int fds[MOST_FDS];
-		struct iovec data = {&z->request.wire, sizeof z->request.wire};
-		struct msghdr msg = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof room.bytes};
-		long n = SYS(recvmsg, z->socket, &msg, MSG_CMSG_CLOEXEC);
-		z->request.arrived_ns = sys_now_ns();
-		if (n <= 0)
-			SYS(exit_group, 0);
-		uint32_t count = fds_of(&msg, fds);
-		if (n == (long)sizeof z->request.wire)
-			serve(z, fds, count);
-		for (uint32_t i = 0; i < count; i++)
-			SYS(close, fds[i]);
+	struct request *r = &z->request;
+	r->reply = fds[0];
+	if (r->wire.kind == RESTORE_LEARN && count == 1) {
+		learn(z, fds[0]);
+		return;
 	}
+	/* From here on the zygote makes the next spare. */
+	SYS(close, z->taken);
+	if (r->wire.kind != RESTORE_START || !fits(&r->wire, z->head, count))
+		fail(z, RESTORE_REQUEST, -22, count);
+	spread(r, fds);
+	enter_sandbox(z);
+}
+
+_Noreturn void request_serve(struct zygote *z)
+{
+	union fds_room room;
+	int fds[MOST_FDS];
+	struct iovec data = {&z->request.wire, sizeof z->request.wire};
+	struct msghdr msg = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof room.bytes};
+	long n = SYS(recvmsg, z->socket, &msg, MSG_CMSG_CLOEXEC);
+	z->request.arrived_ns = sys_now_ns();
+	uint32_t count = n > 0 ? fds_of(&msg, fds) : 0;
+	if (n == (long)sizeof z->request.wire && count)
+		serve(z, fds, count);
+	SYS(exit_group, 0);
+	__builtin_unreachable();
 }

@@ -44,7 +44,7 @@ _Noreturn void start_loading(struct zygote *z, uint64_t own_vdso)
 	struct restore_reply ready = {.step = RESTORE_READY, .bytes = z->head->page_count * IMAGE_PAGE};
 	z->request.reply = z->socket;
 	reply_send(z, &ready);
-	request_loop(z);
+	spare_loop(z);
 }
 
 _Noreturn void start(const uint64_t *stack)

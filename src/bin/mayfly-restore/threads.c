@@ -134,7 +134,8 @@ static void say_done(struct zygote *z)
 	wake_all(&z->tree->go, true);
 }
 
-/* Nothing of the function runs before every thread of it has given up its rights. */
+/* Nothing of the function runs before every thread of it has given up its rights, and before the spare is gone, which has
+ * more rights and the same memory. */
 _Noreturn void threads_run(struct zygote *z, const struct image_process *p)
 {
 	uint32_t others = p->thread_count - 1;
@@ -146,6 +147,8 @@ _Noreturn void threads_run(struct zygote *z, const struct image_process *p)
 	z->key = (struct sys_key){{0, 0}};
 	set_up(z, p->thread, false);
 	wait_for(z, &z->arrived, others, false);
+	if (leader)
+		wait_for(z, &z->spare, 0, true);
 	reached(z, RESTORE_AT_THREADS);
 	wait_for_tree(z, leader);
 	if (leader)

@@ -7,8 +7,9 @@
  *   self.c      where we live: tables, moving the program, vdso and everything else out of the way
  *   memory.c    mappings and their pages
  *   frame.c     each thread's registers as a signal frame, made once
- *   request.c   the loop over requests
- *   enter.c     control groups and namespaces of the sandbox; cloning the leader
+ *   spare.c     copies of the zygote, made ahead; learn.c: which pages they prepare
+ *   request.c   one request, in a spare
+ *   enter.c     control groups and namespaces of the sandbox; making the leader
  *   identity.c  rights: those of the zygote, and giving up all of them in the restored processes
  *   process.c   the order of rebuilding one process; children
  *   limits.c    resource limits
@@ -30,7 +31,8 @@
 #define TREE_BASE (RESTORER_END - 0x100000ull)     /* the page that the processes of a tree share */
 
 #define MAIN_STACK 65536u
-#define HELPER_STACK 16384u
+#define HELPER_STACK 8192u
+#define LEADER_STACK 24576u
 #define THREAD_STACK 2048u
 #define LIMITS 16u
 #define SIGNALS 64u
@@ -45,6 +47,16 @@ struct request {
 	int reply, init, log, group2;
 	int groups[RESTORE_MAX_GROUPS], connections[RESTORE_MAX_CONNECTIONS];
 };
+
+/* A run of pages that restored processes need soon. */
+struct hot {
+	uint64_t address;
+	uint32_t pages, written;
+};
+
+#define HOT_RUNS 4096u
+#define HOT_PAGES 4096u            /* in all */
+#define HOT_MAPPING (1ull << 30)   /* bytes; larger mappings are not looked through */
 
 /* Shared by the processes of one restored tree. */
 struct tree {
@@ -73,11 +85,15 @@ struct zygote {
 	unsigned char *thread_stacks;
 	bool patch_tid;         /* the C library keeps the leader's id where the kernel clears it at its end */
 	bool any_late;          /* mappings that can be made only in the restored process */
+	uint32_t hot_count;
+	struct hot hot[HOT_RUNS], learned[HOT_RUNS];
 	char main_stack[MAIN_STACK] __attribute__((aligned(64)));
 
 	/* From here on: what one request, or a restored process, writes. */
-	char helper_stack[HELPER_STACK] __attribute__((aligned(4096)));
-	char between_stack[HELPER_STACK] __attribute__((aligned(64)));
+	char between_stack[HELPER_STACK] __attribute__((aligned(4096)));
+	char leader_stack[LEADER_STACK] __attribute__((aligned(64)));
+	int taken;              /* of a spare: closed when it has its request */
+	uint32_t spare;         /* not 0 while the spare lives whose memory this is */
 	struct sys_key key;     /* zeroed before a restored process is the function again */
 	struct request request;
 	bool inside;            /* in a restored process: its end ends all of the tree */
@@ -132,9 +148,11 @@ void identity_filter(struct zygote *z);
 void limits_of_zygote(struct zygote *z);
 void limits_apply(struct zygote *z, const struct image_process *p);
 
-/* request.c, enter.c */
+/* spare.c, learn.c, request.c, enter.c */
+_Noreturn void spare_loop(struct zygote *z);
+void learn(struct zygote *z, int pagemap);
 void request_prepare(struct zygote *z);
-_Noreturn void request_loop(struct zygote *z);
+_Noreturn void request_serve(struct zygote *z);
 void enter_sandbox(struct zygote *z);
 
 /* process.c */
