@@ -5,7 +5,7 @@ memory with others. Each page that a copy writes to costs a page fault, so all t
 """
 import gc
 import sys
-from posix import urandom
+from posix import getpid, urandom
 
 import mayfly_loop
 
@@ -13,6 +13,8 @@ RESTORE = "/2018-06-01/runtime/restore/next"
 # Python 3.11 and later rewrite bytecode that ran some times; the code is warm after this many rounds.
 WARM_ROUNDS = 20
 STATUS_BEFORE, STATUS_AFTER = 64, 65
+# As many names as will come, so that the environment has room for them.
+REHEARSED_IDENTITY = b'{"_MAYFLY_1": "1", "_MAYFLY_2": "2", "_MAYFLY_3": "3", "_MAYFLY_4": "4", "_MAYFLY_5": "5"}'
 
 
 def park(api, converter):
@@ -23,13 +25,14 @@ def park(api, converter):
         mayfly_loop.give_up(api, converter, b"init/error", _hook_fault("Runtime.BeforeSnapshotError", e), STATUS_BEFORE)
     mayfly_loop._flush()
     _rehearse(converter)
+    saved_pid = getpid()
     gc.collect()
     gc.freeze()  # what lives now isn't looked at by later collections, which would write to all of it
     api.ask(api.request(RESTORE))
     body = api.next()[1]
     try:
         _take_identity(converter, body)
-        reseed()
+        reseed(saved_pid)
         _run(_registered("get_after_restore"), 0)
     except Exception as e:
         mayfly_loop.give_up(api, converter, b"restore/error", _hook_fault("Runtime.AfterRestoreError", e), STATUS_AFTER)
@@ -63,8 +66,11 @@ def _take_identity(converter, body):
             mayfly_loop.set_env(name.encode(), value)
 
 
-def reseed():
+def reseed(saved_pid):
     """Gives every generator of the standard library a state of its own; os.urandom and secrets have none."""
+    if getpid() == saved_pid and "_ssl" in sys.modules:
+        # By another process id OpenSSL sees itself that it has to, when it is asked for the first time.
+        sys.modules["_ssl"].RAND_add(urandom(32), 32.0)
     for name, renew in _RENEW:
         module = sys.modules.get(name)
         if module is not None:
@@ -76,10 +82,6 @@ def reseed():
 
 def _renew_random(random):
     random._inst.seed()
-
-
-def _renew_ssl(ssl):
-    ssl.RAND_add(urandom(32), 32.0)
 
 
 def _renew_uuid(uuid):
@@ -99,7 +101,7 @@ def _renew_numpy(numpy_random):
     numpy_random.seed()
 
 
-_RENEW = (("random", _renew_random), ("_ssl", _renew_ssl), ("uuid", _renew_uuid), ("tempfile", _renew_tempfile),
+_RENEW = (("random", _renew_random), ("uuid", _renew_uuid), ("tempfile", _renew_tempfile),
           ("numpy.random", _renew_numpy))
 
 
@@ -130,3 +132,7 @@ def _rehearse(converter):
         mayfly_loop.request_id = headers["lambda-runtime-aws-request-id"]
         mayfly_loop._invoke(lambda event, context: event, api, converter, headers, body)
     mayfly_loop.request_id = before
+    for _ in range(WARM_ROUNDS):
+        _take_identity(converter, REHEARSED_IDENTITY)
+    for name in converter.read(REHEARSED_IDENTITY, "application/json"):
+        mayfly_loop.set_env(name.encode(), None)

@@ -13,7 +13,8 @@ PYTHON = ["/usr/bin/python3", "-S", "-X", "utf8", os.path.join(RUNTIMES, "python
 NODE = ["/usr/bin/node", os.path.join(RUNTIMES, "nodejs", "bootstrap.cjs")]
 JAR = os.path.join(RUNTIMES, "java", "runtime.jar")
 # As src/control/worker/launch_env.c has them.
-JAVA = ["/usr/bin/java", "-Xmx72m", "-XX:+NeverActAsServerClassMachine", "-XX:-UsePerfData", "-cp", JAR, "mayfly.runtime.Main"]
+JAVA = ["/usr/bin/java", "-Xmx72m", "-Xms16m", "-XX:+NeverActAsServerClassMachine", "-XX:-UsePerfData",
+        "-XX:+UnlockDiagnosticVMOptions", "-XX:ArchiveRelocationMode=0", "-cp", JAR, "mayfly.runtime.Main"]
 LIMIT_SECONDS = 20
 
 

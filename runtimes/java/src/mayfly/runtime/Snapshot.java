@@ -14,7 +14,8 @@ final class Snapshot {
     private static final int STATUS = 64;
     /** C1 compiles what was called some hundred times. */
     private static final int ROUNDS = 3000;
-    private static final int FILL_BYTES = 1 << 16;
+
+    private static byte[] zeros;
 
     private Snapshot() {
     }
@@ -46,11 +47,12 @@ final class Snapshot {
     private static void clean() {
         System.gc();
         Runtime machine = Runtime.getRuntime();
-        long free = machine.freeMemory();
-        long filled = 0;
-        for (byte[] zeros; filled < free; filled += zeros.length) {
-            zeros = new byte[FILL_BYTES];
+        // Few large pieces, since each begins with a header.
+        int piece = (int) Math.min(1 << 24, Math.max(1 << 16, machine.freeMemory() / 8));
+        for (int i = 0; i < 8; i++) {
+            zeros = new byte[piece];
         }
+        zeros = null;
         System.gc();
     }
 
