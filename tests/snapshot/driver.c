@@ -4,7 +4,7 @@
  *   driver BUILD SCRATCH
  *
  *   make BOX | attach BOX FOLDER | start BOX ARGUMENT... | park BOX | answer BOX EVENT | many BOX COUNT EVENT | log BOX
- *   pid BOX | kill BOX | dump BOX FILE | zygote Z FILE FOLDER | restore Z BOX | learn Z BOX | end Z | bench Z COUNT FOLDER EVENT */
+ *   pid BOX | kill BOX | dump BOX FILE [resume] [close] | zygote Z FILE FOLDER | restore Z BOX | learn Z BOX | end Z | bench Z COUNT FOLDER EVENT */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -130,6 +130,10 @@ static int do_dump(struct command *c, struct error *err)
 		return error_sys(err, "nothing is parked");
 	struct dump_request request = {.init_pid = box->made.pid, .park = PARK_INVOCATION, .next_port = ntohs(peer.sin_port),
 		.memory_mb = 1024, .max_bytes = 1ull << 32};
+	for (unsigned i = 3; i < c->words; i++) {
+		request.resume |= strcmp(c->word[i], "resume") == 0;
+		request.close_connections |= strcmp(c->word[i], "close") == 0;
+	}
 	if (dump_tree(&request, fd, &result, err) < 0)
 		return -1;
 	snprintf(c->said, sizeof c->said, "%llu %llu %llu %u %u", (unsigned long long)result.file_bytes, (unsigned long long)result.resident_bytes,

@@ -2,6 +2,7 @@
 
 Each case is a few lines of Python that a function executes before it waits for its first event."""
 import os
+import time
 import unittest
 
 import rig
@@ -356,6 +357,66 @@ class Snapshot(rig.Case):
                     self.driver.do("end", 0)
                     for box in (1, 2):
                         self.driver.do("kill", box)
+
+    def test_goes_on(self):
+        """A tree that is to go on after its image was taken does not notice, whatever it waited in."""
+        self.started("on", RESTORED["waits"])
+        for _ in range(3):
+            self.driver.do("dump", 0, self.driver.image("on"), "resume")
+        self.assertEqual(self.driver.answer(0, "check"), "fine")
+
+    def test_closed_connections(self):
+        """Where live connections do not forbid an image, they are found closed."""
+        self.started("closed", """
+server = socket.create_server(("127.0.0.1", 5432))
+client = socket.create_connection(("127.0.0.1", 5432))
+accepted = server.accept()[0]
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.connect(("127.0.0.1", 53))
+def check():
+    client.settimeout(5)
+    try:
+        left = client.recv(10)
+    except ConnectionError:
+        left = b""
+    assert left == b""
+    again = socket.create_connection(("127.0.0.1", 5432))
+    other = server.accept()[0]
+    again.sendall(b"x")
+    assert other.recv(1) == b"x"
+    return "fine"
+""")
+        self.driver.do("dump", 0, self.driver.image("closed"), "close")
+        self.driver.do("zygote", 0, self.driver.image("closed"), self.driver.code)
+        self.addCleanup(self.driver.do, "end", 0)
+        self.driver.restore(0, 1)
+        self.addCleanup(self.driver.do, "kill", 1)
+        self.assertEqual(self.driver.answer(1, "check"), "fine")
+
+    def test_stopped(self):
+        """Not one instruction after the image was taken: the file would grow."""
+        self.started("stop", """
+def count():
+    while True:
+        with open("/tmp/ticks", "a") as f:
+            f.write("x")
+threading.Thread(target=count, daemon=True).start()
+""")
+        self.driver.do("dump", 0, self.driver.image("stop"))
+        pid = self.driver.do("pid", 0).split()[0]
+        path = f"/proc/{pid}/root/tmp/ticks"
+        size = os.stat(path).st_size
+
+        def states():
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/stat") as f:
+                    yield f.read().rsplit(")", 1)[1].split()[0]
+
+        end = time.monotonic() + 5
+        while set(states()) != {"T"} and time.monotonic() < end:
+            time.sleep(0.001)
+        self.assertEqual(set(states()), {"T"})
+        self.assertEqual(os.stat(path).st_size, size)
 
 
 if __name__ == "__main__":

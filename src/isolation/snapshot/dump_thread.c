@@ -56,14 +56,26 @@ static bool begins_again(uint64_t call, int64_t result)
 }
 
 /* A restored thread makes the call anew that the stop interrupted; waits with a relative limit begin from its start. */
-static void save_registers(const struct user_regs_struct *r, struct image_thread *t)
+static void begin_again(struct user_regs_struct *r)
 {
-	*t = (struct image_thread){.r15 = r->r15, .r14 = r->r14, .r13 = r->r13, .r12 = r->r12, .bp = r->rbp, .bx = r->rbx, .r11 = r->r11,
-		.r10 = r->r10, .r9 = r->r9, .r8 = r->r8, .ax = r->rax, .cx = r->rcx, .dx = r->rdx, .si = r->rsi, .di = r->rdi, .ip = r->rip,
-		.flags = r->eflags, .sp = r->rsp, .fs_base = r->fs_base, .gs_base = r->gs_base};
-	if ((int64_t)r->orig_rax >= 0 && begins_again(r->orig_rax, (int64_t)r->rax)) {
-		t->ax = r->orig_rax;
-		t->ip -= 2;
+	if ((int64_t)r->orig_rax < 0 || !begins_again(r->orig_rax, (int64_t)r->rax))
+		return;
+	r->rax = r->orig_rax;
+	r->rip -= 2;
+	r->orig_rax = (uint64_t)-1;
+}
+
+static void save_registers(struct dump_thread *t, struct image_thread *row)
+{
+	struct user_regs_struct r = t->regs;
+	begin_again(&r);
+	*row = (struct image_thread){.r15 = r.r15, .r14 = r.r14, .r13 = r.r13, .r12 = r.r12, .bp = r.rbp, .bx = r.rbx, .r11 = r.r11,
+		.r10 = r.r10, .r9 = r.r9, .r8 = r.r8, .ax = r.rax, .cx = r.rcx, .dx = r.rdx, .si = r.rsi, .di = r.rdi, .ip = r.rip,
+		.flags = r.eflags, .sp = r.rsp, .fs_base = r.fs_base, .gs_base = r.gs_base};
+	/* The kernel sees to the others when the tree goes on. This one the function would see. */
+	if ((int64_t)t->regs.rax == -EINTR) {
+		t->moved = r.rip != t->regs.rip;
+		t->regs = r;
 	}
 }
 
@@ -184,7 +196,7 @@ static int save_thread(struct dump *d, struct dump_process *p, struct dump_threa
 	struct image_thread row;
 	if (read_registers(p, t, err) < 0)
 		return -1;
-	save_registers(&t->regs, &row);
+	save_registers(t, &row);
 	if (ptrace(PTRACE_GETSIGMASK, t->tid, (void *)sizeof row.sigmask, &row.sigmask) < 0)
 		return error_sys(err, "cannot read the signal mask of thread %d", t->tid);
 	if (save_xstate(d, t, &row, err) < 0 || save_rseq(p, t, &row, err) < 0 || save_status(p, t, &row, err) < 0 ||

@@ -18,7 +18,7 @@
 #include "isolation/snapshot/dump_priv.h"
 
 #define MAX_LOOKS 50
-#define STOP_LIMIT_NS (1 * NS_PER_S)
+#define STOP_LIMIT_NS (3 * NS_PER_S)
 #define MAX_CHILDREN_TEXT 65536u
 
 /* PTRACE_O_SUSPEND_SECCOMP: an injected call must not meet the function's filter, which would kill. */
