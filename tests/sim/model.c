@@ -84,6 +84,14 @@ static bool alive(const struct model_env *e)
 	return e->state != M_NONE && e->state != M_GONE;
 }
 
+static bool starts_full(const struct model *m, bool quick)
+{
+	unsigned most = quick ? m->config.max_quick : m->config.max_starting, starting = 0;
+	for (unsigned i = m->first_env; i < m->env_count; i++)
+		starting += m->envs[i].state == M_STARTING && m->envs[i].quick == quick;
+	return most && starting >= most;
+}
+
 static uint64_t memory_used(const struct model *m, unsigned *count, unsigned *starting)
 {
 	uint64_t sum = 0;
@@ -165,10 +173,17 @@ static bool is_oldest(const struct model *m, uint64_t id)
 	return true;
 }
 
+static bool is_new(const struct model *m, uint64_t id)
+{
+	return m->event == EV_INVOKE && m->event_id == id;
+}
+
 static void on_assign(struct model *m, const struct sched_decision *d)
 {
 	struct model_env *e = model_env(m, d->env);
 	struct model_call *c = call_of(m, d->invocation);
+	if (is_new(m, d->invocation)) /* it did not wait */
+		m->versions[c->version].quick = m->was_quick;
 	MUST(c->state == C_WAITING, "invocation %llu was answered already", (unsigned long long)d->invocation);
 	MUST(e->state == M_IDLE || e->state == M_FROZEN, "assigned to an environment that is not idle");
 	MUST(e->version == c->version && d->version_id == c->version + 1, "assigned across versions");
@@ -199,13 +214,14 @@ static void on_start(struct model *m, const struct sched_decision *d)
 	MUST(model_waiting(m, version) > model_starting(m, version), "started without uncovered backlog");
 	MUST(used + m->versions[version].memory_mb <= m->config.memory_mb, "memory limit passed");
 	MUST(count < m->config.max_environments, "too many environments");
-	MUST(!m->config.max_starting || starting < m->config.max_starting, "too many starting");
+	MUST(!starts_full(m, m->versions[version].quick), "too many starting");
 	refill(m, f);
 	if (!m->versions[version].single_use) {
 		MUST(f->tokens > 1 - 1e-6, "start rate passed");
 		f->tokens -= 1;
 	}
-	m->envs[m->env_count++] = (struct model_env){.id = d->env, .state = M_STARTING, .version = version};
+	m->envs[m->env_count++] = (struct model_env){.id = d->env, .state = M_STARTING, .version = version,
+	                                              .quick = m->versions[version].quick};
 }
 
 static bool used_up(const struct model *m, const struct model_env *e)
@@ -260,15 +276,17 @@ static void on_reject(struct model *m, const struct sched_decision *d)
 {
 	struct model_call *c = call_of(m, d->invocation);
 	MUST(c->state == C_WAITING, "invocation %llu was answered already", (unsigned long long)d->invocation);
-	const struct model_version *v = &m->versions[c->version];
-	bool is_new = m->event == EV_INVOKE && m->event_id == d->invocation;
+	struct model_version *v = &m->versions[c->version];
+	bool new = is_new(m, d->invocation), never_fits = v->memory_mb > m->config.memory_mb;
+	if (new && (d->why != REJECT_FULL || never_fits))
+		v->quick = m->was_quick;
 	int reserved = m->functions[v->function].reserved;
 	bool allowed[REJECT_REASONS] = {
-		[REJECT_ACCOUNT] = is_new && reserved < 0 && over_limit(m, v->function),
-		[REJECT_RESERVED] = reserved == 0 || (is_new && reserved > 0 && over_limit(m, v->function)),
-		[REJECT_FULL] = v->memory_mb > m->config.memory_mb ||
+		[REJECT_ACCOUNT] = new && reserved < 0 && over_limit(m, v->function),
+		[REJECT_RESERVED] = reserved == 0 || (new && reserved > 0 && over_limit(m, v->function)),
+		[REJECT_FULL] = never_fits ||
 		                (!is_covered(m, d->invocation) && m->now_ns - c->arrived_ns >= m->config.wait_ns),
-		[REJECT_GONE] = v->dropped && (is_new || m->event == EV_DROP_REJECT),
+		[REJECT_GONE] = v->dropped && (new || m->event == EV_DROP_REJECT),
 		[REJECT_START] = m->give_back && c->version == m->give_back_version && is_oldest(m, d->invocation) &&
 		                 d->env == m->event_id,
 	};
@@ -310,7 +328,7 @@ static void check_waiting(struct model *m, unsigned version)
 	refill(m, f);
 	bool held_back = !v->single_use && f->tokens < 1 + 1e-6;
 	MUST(used + v->memory_mb > m->config.memory_mb || count >= m->config.max_environments || held_back ||
-	     (m->config.max_starting && all_starting >= m->config.max_starting), "waits although there is room");
+	     starts_full(m, v->quick), "waits although there is room");
 	/* Nor may idle ones be in the way: then some environment must be stopping. */
 	uint64_t idle_mb = 0, stopping = 0;
 	for (unsigned i = m->first_env; i < m->env_count; i++) {
@@ -319,7 +337,7 @@ static void check_waiting(struct model *m, unsigned version)
 		stopping += e->state == M_STOPPING;
 	}
 	MUST(stopping || used - idle_mb + v->memory_mb > m->config.memory_mb || !idle_mb || held_back ||
-	     (m->config.max_starting && all_starting >= m->config.max_starting), "waits although idle ones could go");
+	     starts_full(m, v->quick), "waits although idle ones could go");
 }
 
 static void check_due(struct model *m, const struct sched *s)

@@ -22,6 +22,7 @@ struct model_env {
 	enum model_env_state state;
 	unsigned version;
 	bool used; /* has had an invocation */
+	bool quick;
 };
 
 struct model_call {
@@ -32,7 +33,7 @@ struct model_call {
 
 struct model_version {
 	unsigned function, memory_mb, failures;
-	bool dropped, single_use;
+	bool dropped, single_use, quick;
 };
 
 struct model_function {
@@ -52,6 +53,7 @@ struct model {
 	unsigned unreserved;
 	enum model_event event;   /* the latest one, and whom it names */
 	uint64_t event_id;
+	bool was_quick;           /* of the new invocation's version, before it */
 	bool give_back;           /* it was a failed start that must give an invocation back, if one waits */
 	unsigned give_back_version;
 	struct model_function functions[SIM_FUNCTIONS];

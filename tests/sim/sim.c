@@ -63,8 +63,11 @@ static void invoke(struct sim *x)
 		return;
 	}
 	m->calls[id] = (struct model_call){.state = C_WAITING, .version = v, .arrived_ns = m->now_ns};
+	m->was_quick = m->versions[v].quick;
+	m->versions[v].quick = draw(x, 2);
 	struct sched_version sv = {.version_id = v + 1, .function_id = f + 1, .memory_mb = m->versions[v].memory_mb,
-	                           .reserved = m->functions[f].reserved, .single_use = m->versions[v].single_use};
+	                           .reserved = m->functions[f].reserved, .single_use = m->versions[v].single_use,
+	                           .quick = m->versions[v].quick};
 	model_event(m, EV_INVOKE, id);
 	model_trace(m, "    version %u function %u", v + 1, f + 1);
 	sched_invoke(x->s, m->now_ns, id, &sv);
@@ -219,6 +222,7 @@ static void begin(struct sim *x, uint64_t seed, bool trace)
 		.account_concurrency = 5 + (unsigned)draw(x, 60), .max_environments = 1 + (unsigned)draw(x, 40),
 		.memory_mb = 512 + draw(x, 8000), .keep_alive_ns = (1 + draw(x, 2000)) * MS, .freeze_after_ns = freezes[draw(x, 4)],
 		.wait_ns = draw(x, 4) ? (1 + draw(x, 500)) * MS : 0, .max_starting = (unsigned)draw(x, 8),
+		.max_quick = (unsigned)draw(x, 12),
 		.start_burst = draw(x, 2) ? 1000 : 1 + (unsigned)draw(x, 30)};
 	x->m.unreserved = x->m.config.account_concurrency;
 	x->fault_percent = (unsigned)draw(x, 60);

@@ -304,6 +304,27 @@ TEST(start_rate_does_not_hold_back_single_use)
 	sched_free(s);
 }
 
+TEST(quick_starts_do_not_wait_for_slow_ones)
+{
+	static const struct sched_version quick = {.version_id = 3, .function_id = 3, .memory_mb = 128, .reserved = -1, .quick = true};
+	struct sched_config config = usual;
+	config.max_starting = 2;
+	config.max_quick = 1;
+	struct sched *s = sched_new(&config);
+	uint64_t slow = 0, e = 0;
+	for (unsigned i = 0; i < 3; i++)
+		sched_invoke(s, 0, i, &f1);
+	CHECK_STR(told(s, &slow), "start v1; start v1");
+	sched_invoke(s, 0, 10, &quick);
+	sched_invoke(s, 0, 11, &quick);
+	CHECK_STR(told(s, &e), "start v3");
+	sched_env_ready(s, 1 * MS, e);
+	CHECK_STR(told(s, NULL), "assign 10; start v3");
+	sched_env_ready(s, 2 * MS, slow);
+	CHECK_STR(told(s, NULL), "assign 0; start v1");
+	sched_free(s);
+}
+
 TEST(start_rate_is_lambdas)
 {
 	struct sched_config config = usual;
@@ -382,4 +403,4 @@ TESTS(T(late_binding_gives_the_first_free_environment), T(idle_ones_are_frozen_t
       T(a_version_without_environment_is_not_starved), T(concurrency_as_lambda_counts_it),
       T(an_answered_invocation_counts_no_more), T(failed_starts_end),
       T(a_failed_restore_costs_nobody_anything), T(an_environment_of_single_use_serves_once),
-      T(start_rate_does_not_hold_back_single_use), T(start_rate_is_lambdas), T(dropped_versions_end), T(ten_thousand_environments))
+      T(start_rate_does_not_hold_back_single_use), T(quick_starts_do_not_wait_for_slow_ones), T(start_rate_is_lambdas), T(dropped_versions_end), T(ten_thousand_environments))

@@ -10,7 +10,8 @@
 #include "core/base/clock.h"
 #include "core/ev/ev.h"
 
-/* A burst must not choke the machine; inits that only wait (for a database, say) must not wait for each other either. */
+/* A burst must not choke the machine; inits that only wait (for a database, say) must not wait for each other either. As many
+ * restores again may be under way: they are over soon, and never behind slow inits. */
 #define STARTS_PER_CPU 16u
 
 /* A version the scheduler may ask environments for: known from its first invocation until it was dropped and nobody waits. */
@@ -20,6 +21,7 @@ struct slot {
 	struct list waiters;   /* invocations in the scheduler's queue, oldest first */
 	struct list renewal;   /* in invoke.renewals: dropped, its waiters are to be asked for their new version */
 	unsigned inits_failed; /* in a row; the second one inside an invocation is the answer */
+	bool quick;            /* its latest start was a restore */
 	unsigned plain_owed;   /* restores that failed: as many starts are plain, whatever else is known of the image */
 	bool dropped;
 	struct worker_failure failure; /* of the latest init */
@@ -217,7 +219,8 @@ static void start(struct invoke *in, const struct sched_decision *d)
 	ASSERT(e);
 	e->id = d->env;
 	ASSERT(hash_put(&in->envs, &e->node, id_key(&e->id)) == 0);
-	if (choose_image(in, s, image))
+	s->quick = choose_image(in, s, image);
+	if (s->quick)
 		e->worker = worker_start_image(in->fleet, s->version, d->env, WORKER_RESTORED, image);
 	else
 		e->worker = worker_start(in->fleet, s->version, d->env, s->inits_failed > 0);
@@ -410,7 +413,9 @@ static void wait_for_environment(struct invoke *in, struct invocation *inv)
 		.reserved = inv->reserved,
 		.single_use = inv->version->single_use,
 	};
-	list_push_back(&need_slot(in, inv->version)->waiters, &inv->link);
+	struct slot *s = need_slot(in, inv->version);
+	v.quick = s->quick;
+	list_push_back(&s->waiters, &inv->link);
 	sched_invoke(in->sched, clock_mono_ns(), (uint64_t)(uintptr_t)inv, &v);
 }
 
@@ -497,6 +502,7 @@ static struct sched_config sched_settings(const struct invoke_deps *deps)
 		.freeze_after_ns = s->freeze_after_ms * NS_PER_MS,
 		.wait_ns = s->wait_ms * NS_PER_MS,
 		.max_starting = STARTS_PER_CPU * (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
+		.max_quick = STARTS_PER_CPU * (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
 	};
 }
 

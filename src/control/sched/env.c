@@ -36,6 +36,7 @@ static void leave(struct sched *s, struct sched_env *e, enum env_state to)
 	s->memory_mb[e->state] -= q->memory_mb;
 	q->envs -= e->state != ENV_FREE;
 	q->starting -= e->state == ENV_STARTING;
+	s->quick_starting -= e->state == ENV_STARTING && e->quick;
 	if (e->state == ENV_BUSY)
 		sched_env_uncount(s, e);
 	if (is_idle(e->state) && !is_idle(to))
@@ -50,6 +51,7 @@ static void enter(struct sched *s, struct sched_env *e, enum env_state from)
 	s->memory_mb[e->state] += q->memory_mb;
 	q->envs += e->state != ENV_FREE;
 	q->starting += e->state == ENV_STARTING;
+	s->quick_starting += e->state == ENV_STARTING && e->quick;
 	if (e->state == ENV_BUSY) {
 		e->counted = true;
 		q->function->busy++;
@@ -99,6 +101,7 @@ struct sched_env *sched_env_new(struct sched *s, struct sched_queue *q)
 		e = new_slot(s);
 	e->id += 1ull << 32;
 	e->queue = q;
+	e->quick = q->quick;
 	s->memory_mb[ENV_FREE] += q->memory_mb; /* what the move takes off again */
 	sched_env_move(s, e, ENV_STARTING);
 	return e;

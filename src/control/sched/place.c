@@ -40,12 +40,13 @@ static void hold_back(struct sched *s, const struct sched_function *f)
 		s->retry_ns = at_ns;
 }
 
-static unsigned starting_left(const struct sched *s)
+static unsigned starting_left(const struct sched *s, bool quick)
 {
-	unsigned most = s->config.max_starting;
+	unsigned most = quick ? s->config.max_quick : s->config.max_starting;
+	unsigned now = quick ? s->quick_starting : s->count[ENV_STARTING] - s->quick_starting;
 	if (!most)
 		return UINT32_MAX;
-	return s->count[ENV_STARTING] < most ? most - s->count[ENV_STARTING] : 0;
+	return now < most ? most - now : 0;
 }
 
 /* How many environments of `mb` fit into what is free, plus what `extra` gives, less what is promised. */
@@ -79,7 +80,7 @@ static void make_room(struct sched *s, struct round *r, struct sched_queue *q)
 	uint64_t idle_mb = s->memory_mb[ENV_IDLE] + s->memory_mb[ENV_FROZEN] + s->memory_mb[ENV_STOPPING];
 	unsigned idle = s->count[ENV_IDLE] + s->count[ENV_FROZEN] + s->count[ENV_STOPPING];
 	unsigned want = min_unsigned(rate_left(s, q), q->uncovered_count);
-	want = min_unsigned(starting_left(s), want);
+	want = min_unsigned(starting_left(s, q->quick), want);
 	want = min_unsigned(want, fits(s, r, q->memory_mb, idle_mb, idle));
 	r->claimed_mb += (uint64_t)want * q->memory_mb;
 	r->claimed += want;
@@ -100,6 +101,8 @@ static bool serve(struct sched *s, struct round *r, struct sched_queue *q)
 		hold_back(s, q->function);
 		return false;
 	}
+	if (!starting_left(s, q->quick))
+		return false;
 	struct round nobody = {0};
 	if (fits(s, &nobody, q->memory_mb, 0, 0) && fits_when_stopped(s, r, q->memory_mb)) {
 		start(s, q);
@@ -112,7 +115,7 @@ static bool serve(struct sched *s, struct round *r, struct sched_queue *q)
 static void serve_list(struct sched *s, struct round *r, struct list *head, const unsigned *count)
 {
 	unsigned misses = 0;
-	while (misses < *count && misses < SCAN_MAX && starting_left(s) > 0) {
+	while (misses < *count && misses < SCAN_MAX && (starting_left(s, false) || starting_left(s, true))) {
 		struct sched_queue *q = LIST_FIRST(head, struct sched_queue, link);
 		misses = serve(s, r, q) ? 0 : misses + 1;
 		if (LIST_FIRST(head, struct sched_queue, link) == q) {
@@ -138,7 +141,7 @@ void sched_place(struct sched *s)
 bool sched_place_should_yield(const struct sched *s, const struct sched_env *e)
 {
 	const struct sched_queue *q = LIST_FIRST(&s->barren, struct sched_queue, link);
-	if (!q || !rate_left(s, q) || !starting_left(s))
+	if (!q || !rate_left(s, q) || !starting_left(s, q->quick))
 		return false;
 	const struct sched_waiter *w = LIST_FIRST(&q->uncovered, struct sched_waiter, link);
 	if (s->now_ns - w->arrived_ns < s->config.wait_ns / 2)

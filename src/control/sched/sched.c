@@ -166,7 +166,9 @@ void sched_invoke(struct sched *s, uint64_t now_ns, uint64_t invocation, const s
 		reject(s, v->version_id, invocation, REJECT_FULL, 0);
 		return;
 	}
-	sched_wait(s, q ? q : sched_queue_new(s, v), invocation);
+	q = q ? q : sched_queue_new(s, v);
+	q->quick = v->quick;
+	sched_wait(s, q, invocation);
 	finish(s);
 }
 

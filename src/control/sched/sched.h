@@ -51,6 +51,7 @@ struct sched_config {
 	uint64_t keep_alive_ns, freeze_after_ns; /* freeze_after_ns == UINT64_MAX: never */
 	uint64_t wait_ns;               /* how long an invocation waits for room on a full machine */
 	unsigned max_starting;          /* environments being started at a time (0: no bound): a burst must not choke the machine */
+	unsigned max_quick;             /* the same of versions that start quickly: they never wait for slow inits of others */
 	unsigned start_burst;           /* environments a function may start in SCHED_START_PERIOD_NS; 0: SCHED_START_BURST */
 };
 
@@ -60,6 +61,7 @@ struct sched_version {
 	unsigned memory_mb; /* of one environment; never changes for a version_id */
 	int reserved;       /* the function's reserved concurrency now, -1 for none; the latest one given counts */
 	bool single_use;    /* never changes for a version_id */
+	bool quick;         /* it starts quickly, as far as is known now; the one of the latest that waits counts */
 };
 
 /* What a start that failed means for who waits. */

@@ -29,7 +29,7 @@ struct sched_queue { /* one function version */
 	struct hash_node by_id;
 	struct sched_function *function;
 	unsigned memory_mb;
-	bool single_use;
+	bool single_use, quick;
 	bool dropped, listed_barren;     /* listed_barren: `link` is in sched.barren */
 	unsigned failures;             /* starts that failed in a row */
 	unsigned envs, starting;       /* envs: all states */
@@ -54,6 +54,7 @@ struct sched_env {
 	struct sched_queue *queue;
 	uint64_t idle_since_ns;
 	bool counted;                  /* its invocation counts: busy, and not answered yet */
+	bool quick;                    /* as its version was when it was started */
 	struct list state_link;        /* in sched.states[state] */
 	struct list idle_link;         /* in queue->idle */
 };
@@ -74,7 +75,7 @@ struct sched {
 	struct sched_heap uncovered;      /* by arrival: the oldest is refused first */
 	struct list pool;                 /* waiters that are not in use */
 	struct list states[ENV_STATES];   /* each in order of entry: idle and frozen ones oldest first */
-	unsigned count[ENV_STATES];
+	unsigned count[ENV_STATES], quick_starting; /* quick_starting: of count[ENV_STARTING] */
 	uint64_t memory_mb[ENV_STATES];
 	struct sched_env **envs;          /* by slot */
 	unsigned env_slots, env_cap;
