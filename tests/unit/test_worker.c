@@ -152,6 +152,7 @@ TEST(a_template_has_nothing_of_its_own)
 	CHECK_INT(launch_read_fd(&l, r->got.fds[0], NULL), 0);
 	CHECK_STR(variable(&l, "AWS_LAMBDA_INITIALIZATION_TYPE"), "snap-start");
 	CHECK(!variable(&l, "_MAYFLY_SNAPSHOT"));
+	CHECK_STR(variable(&l, "AWS_LAMBDA_LOG_STREAM_NAME"), "[$LATEST]restored");
 	launch_release(&l);
 	rig_free(r);
 }

@@ -57,6 +57,8 @@ static void put_defaults(struct env_list *l, const struct function_version *v)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
 		put(l, fixed[i][0], fixed[i][1]);
+	if (v->runtime->family == RUNTIME_JAVA) /* it believes LANG, but few machines have that locale; Python and Node.js are UTF-8 anyway */
+		put(l, "LC_ALL", "C.UTF-8");
 	if (v->runtime->family == RUNTIME_NODEJS)
 		put(l, "NODE_PATH", "/opt/nodejs/node20/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:/var/task");
 }
@@ -80,8 +82,12 @@ static void put_reserved(struct env_list *l, const struct launch_env *env)
 	/* A plain start of a SnapStart version as well: its code sees no difference but the time. */
 	put(l, "AWS_LAMBDA_INITIALIZATION_TYPE", v->snap_start ? "snap-start" : "on-demand");
 	put(l, "AWS_LAMBDA_LOG_GROUP_NAME", v->log_group);
-	if (env->log_stream)
+	if (env->log_stream) {
 		put(l, "AWS_LAMBDA_LOG_STREAM_NAME", env->log_stream);
+	} else if (v->runtime->family == RUNTIME_PROVIDED) { /* nobody tells these the real one; some clients end without any */
+		snprintf(text, sizeof text, "[%s]restored", v->version);
+		put(l, "AWS_LAMBDA_LOG_STREAM_NAME", text);
+	}
 	if (v->log_format == LOG_FORMAT_JSON) {
 		put(l, "AWS_LAMBDA_LOG_FORMAT", "JSON");
 		put(l, "AWS_LAMBDA_LOG_LEVEL", v->app_log_level ? v->app_log_level : "INFO");
