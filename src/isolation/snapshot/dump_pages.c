@@ -157,12 +157,16 @@ static int scan(struct dump *d, struct buf *regions, struct error *err)
 	return 0;
 }
 
+static int too_much(const struct dump *d, struct error *err)
+{
+	return error_set(err, ERR_UNSUPPORTED, "holds more than %llu MB of memory", (unsigned long long)(d->request->max_bytes >> 20));
+}
+
 static int flush(struct pump *p, struct error *err)
 {
 	size_t n = (size_t)p->fill * IMAGE_PAGE;
 	if (p->at + n > p->dump->request->max_bytes)
-		return error_set(err, ERR_UNSUPPORTED, "holds more than %llu MB of memory",
-			(unsigned long long)(p->dump->request->max_bytes >> 20));
+		return too_much(p->dump, err);
 	for (uint32_t i = 0; i < p->fill; i++)
 		p->sum = image_sum(p->sum, p->room + (size_t)i * IMAGE_PAGE, IMAGE_PAGE);
 	for (size_t done = 0; done < n;) {
@@ -291,10 +295,13 @@ int dump_pages(struct dump *d, int out_fd, struct error *err)
 	/* Within a region each further run begins behind more zeros than are joined. */
 	uint64_t runs = n + d->dirty_pages / (GAP_PAGES + 2) + 1;
 	d->image.head.pages_offset = image_plan_pages(&d->image, runs < IMAGE_MAX_RUNS ? runs : IMAGE_MAX_RUNS);
+	/* Blocks taken at once cost a third less than one by one. Where that is not possible, writing will tell. */
+	uint64_t most = d->image.head.pages_offset + d->dirty_pages * IMAGE_PAGE;
+	(void)fallocate(out_fd, 0, 0, (off_t)(most < d->request->max_bytes ? most : d->request->max_bytes));
 	struct pump p = {.dump = d, .fd = out_fd, .room = room, .at = d->image.head.pages_offset};
 	if (pump_all(&p, (const struct region *)(const void *)regions.data, n, err) < 0)
 		return -1;
 	d->image.head.page_count = p.pages;
 	d->image.head.pages_sum = p.sum;
-	return 0;
+	return ftruncate(out_fd, (off_t)p.at) < 0 ? error_sys(err, "cannot cut the image to its size") : 0;
 }
