@@ -176,8 +176,9 @@ static void reap(struct init *init)
 	struct signalfd_siginfo info;
 	int status;
 	pid_t pid;
-	if (read(init->signals, &info, sizeof info) < 0)
-		return;
+	/* Looked at whether or not there is a signal: a runtime that is restored may have ended before we listened. */
+	while (read(init->signals, &info, sizeof info) > 0)
+		continue;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == init->runtime)
 			finish(WIFSIGNALED(status) ? EXIT_SIGNAL : EXIT_CODE, WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
@@ -202,7 +203,6 @@ int main(void)
 			return 1;
 		/* Orders first, also one that came since: who the runtime is must be known before its end is seen. */
 		on_order(&init);
-		if (fds[1].revents)
-			reap(&init);
+		reap(&init);
 	}
 }
