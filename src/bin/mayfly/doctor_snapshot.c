@@ -63,14 +63,14 @@ static uint64_t bounding_set(void)
 static void check_rights(struct finding *f, const struct settings *settings)
 {
 	static const struct {
-		unsigned bit, other; /* one of both will do */
+		unsigned bit;
 		const char *name;
-	} needed[] = {{19, 19, "CAP_SYS_PTRACE"}, {21, 40, "CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN"}};
+	} needed[] = {{18, "CAP_SYS_CHROOT"}, {19, "CAP_SYS_PTRACE"}, {21, "CAP_SYS_ADMIN"}};
 	uint64_t set = bounding_set();
 	CLEANUP_FREE char *scope = read_text("/proc/sys/kernel/yama/ptrace_scope");
 	finding_set(f, FINDING_GOOD, "root may trace processes and restore them");
 	for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
-		if (!(set & (1ull << needed[i].bit | 1ull << needed[i].other))) {
+		if (!(set & 1ull << needed[i].bit)) {
 			finding_set(f, FINDING_WARN, "root lacks %s here: no images", needed[i].name);
 			finding_remedy(f, "give the container or service that capability (systemd: CapabilityBoundingSet=)");
 			return;
