@@ -235,10 +235,10 @@ static void died(struct server *s, struct hand *h)
 void attacher_init(struct server *s)
 {
 	struct error err = {0};
-	s->attacher = (struct hand){.name = "the process that attaches", .work = work, .answered = answered, .died = died,
+	s->envs.attacher = (struct hand){.name = "the process that attaches", .work = work, .answered = answered, .died = died,
 	                            .keep = {s->mount_ns, s->net_ns, -1, -1}};
-	if (hand_start(s, &s->attacher, &err) < 0)
-		log_error("%s: %s", s->attacher.name, err.msg);
+	if (hand_start(s, &s->envs.attacher, &err) < 0)
+		log_error("%s: %s", s->envs.attacher.name, err.msg);
 }
 
 static void put(struct packet *p, int *fds, unsigned *n, enum place place, int fd)
@@ -264,5 +264,5 @@ int attacher_give(struct server *s, const struct attach_order *order, const stru
 		put(&p, fds, &n, (enum place)i, in_order[i]);
 	for (unsigned i = 0; i < order->sandbox.layers; i++)
 		put(&p, fds, &n, (enum place)(AT_LAYERS + i), order->sandbox.layer_fds[i]);
-	return hand_give(&s->attacher, &p, sizeof p, fds, n, err) < 0 ? -1 : STEAL_FD(mine);
+	return hand_give(&s->envs.attacher, &p, sizeof p, fds, n, err) < 0 ? -1 : STEAL_FD(mine);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bin/mayflyd/attacher.h"
 #include "bin/mayflyd/env_priv.h"
 #include "bin/mayflyd/server.h"
 #include "bin/mayflyd/zygotes.h"
@@ -11,6 +12,8 @@
 #include "core/base/log.h"
 
 #define MAKING_MAX 8 /* helpers at a time */
+#define REFILL_AFTER_MS 5u
+#define REFILL_HURRIED 2u /* at a time, when half of the pool is gone */
 
 static const struct {
 	const char *name;
@@ -67,6 +70,7 @@ void env_close_all(struct env *e)
 	env_close_request(e);
 	env_close_channels(e);
 	close_fd(&e->init_fd);
+	close_fd(&e->net_fd);
 }
 
 /* Ends that the other sides wait to see closed. */
@@ -91,13 +95,19 @@ bool env_is_worked_on(const struct env *e)
 
 static int take_slot(struct envs *all)
 {
-	for (unsigned i = 0; i < all->slot_count; i++) {
-		if (!(all->slots[i / 64] & 1ull << i % 64)) {
-			all->slots[i / 64] |= 1ull << i % 64;
+	for (unsigned i = all->slot_from; i < all->slot_count; i++) {
+		if (!all->slots[i]) {
+			all->slot_from = i + 1;
 			return (int)i;
 		}
 	}
 	return -1;
+}
+
+static void give_slot(struct envs *all, unsigned slot)
+{
+	all->slots[slot] = NULL;
+	all->slot_from = slot < all->slot_from ? slot : all->slot_from;
 }
 
 static void on_grace(struct ev_timer *t)
@@ -119,10 +129,13 @@ struct env *env_new(struct server *s)
 		return NULL;
 	}
 	*e = (struct env){.slot = (unsigned)slot, .server = s, .launch_fd = -1, .code_fd = -1, .init_fd = -1, .api_fd = -1,
-	                  .endpoint_fd = -1, .log_fd = -1, .log_write_fd = -1, .spare_fd = -1, .pidfd = -1, .grace.cb = on_grace, .boost.cb = on_boost};
+	                  .endpoint_fd = -1, .log_fd = -1, .log_write_fd = -1, .spare_fd = -1, .pidfd = -1, .net_fd = -1, .grace.cb = on_grace, .boost.cb = on_boost};
 	for (unsigned i = 0; i < LIMIT_LAYERS; i++)
 		e->layer_fds[i] = -1;
+	s->envs.slots[slot] = e;
 	list_init(&e->link);
+	list_init(&e->id_link);
+	list_init(&e->pid_link);
 	list_push_back(&s->envs.states[ENV_QUEUED], &e->link);
 	s->envs.counts[ENV_QUEUED]++;
 	return e;
@@ -135,11 +148,13 @@ void env_free(struct env *e)
 	env_forget_answer(e);
 	ev_timer_stop(&e->grace);
 	ev_timer_stop(&e->boost);
+	env_set_requested(e, false);
+	env_set_pid(e, 0);
 	env_close_all(e);
 	free(e->dump);
 	list_remove(&e->link);
 	all->counts[e->state]--;
-	all->slots[e->slot / 64] &= ~(1ull << e->slot % 64);
+	give_slot(all, e->slot);
 	free(e);
 }
 
@@ -172,19 +187,38 @@ static unsigned empty_count(struct server *s)
 	return n;
 }
 
+/* While requests come the pool is filled a moment after the last one, which is served first; but before it is empty. */
+static void refill(struct server *s)
+{
+	unsigned empty = empty_count(s), pool = (unsigned)s->settings.pool;
+	uint64_t quiet_ns = s->envs.asked_ns + REFILL_AFTER_MS * NS_PER_MS;
+	if (empty >= pool)
+		return;
+	if (empty * 2 >= pool && empty > 0 && clock_mono_ns() < quiet_ns) {
+		ev_timer_at(s->loop, &s->envs.refill_timer, quiet_ns);
+		return;
+	}
+	unsigned most = empty * 2 < pool ? REFILL_HURRIED : 1;
+	for (; s->envs.counts[ENV_MAKING] < most && empty < pool && !s->envs.pool_timer.loop; empty++) {
+		struct env *e = env_new(s);
+		if (!e)
+			return;
+		env_make(e);
+	}
+}
+
 void envs_pump(struct server *s)
 {
 	start_waiting(s);
 	while (s->envs.counts[ENV_MAKING] < MAKING_MAX && !list_empty(&s->envs.states[ENV_QUEUED]))
 		env_make(LIST_FIRST(&s->envs.states[ENV_QUEUED], struct env, link));
-	if (s->stops || s->envs.pool_timer.loop || !s->announced)
-		return;
-	/* One at a time, so that refilling does not slow what was asked for. */
-	if (s->envs.counts[ENV_MAKING] == 0 && empty_count(s) < s->settings.pool) {
-		struct env *e = env_new(s);
-		if (e)
-			env_make(e);
-	}
+	if (!s->stops && !s->envs.pool_timer.loop && s->announced)
+		refill(s);
+}
+
+static void on_refill(struct ev_timer *t)
+{
+	envs_pump(CONTAINER_OF(t, struct server, envs.refill_timer));
 }
 
 unsigned envs_left(const struct server *s)
@@ -207,20 +241,33 @@ int envs_init(struct server *s, unsigned max, struct error *err)
 	struct envs *all = &s->envs;
 	for (unsigned state = 0; state < ENV_STATE_COUNT; state++)
 		list_init(&all->states[state]);
+	env_index_init(all);
 	all->pool_timer.cb = on_pool_timer;
+	all->refill_timer.cb = on_refill;
 	/* Dead ones keep their slot until they are cleaned. */
 	all->slot_count = max * 2 + (unsigned)s->settings.pool;
-	all->slots = calloc(all->slot_count / 64 + 1, sizeof *all->slots);
+	all->slots = calloc(all->slot_count, sizeof *all->slots);
 	return all->slots ? 0 : error_set(err, ERR_NO_MEMORY, "no memory for %u environments", max);
+}
+
+void envs_begin(struct server *s)
+{
+	attacher_init(s);
+	env_cleaner_init(s);
+	envs_pump(s);
 }
 
 void envs_release(struct server *s)
 {
-	hand_stop(&s->attacher);
+	hand_stop(&s->envs.attacher);
+	hand_stop(&s->envs.cleaner);
+	while (s->envs.net_count)
+		close(s->envs.nets[--s->envs.net_count]);
 	for (unsigned state = 0; state < ENV_STATE_COUNT; state++) {
 		LIST_FOREACH(l, &s->envs.states[state])
 			env_free(CONTAINER_OF(l, struct env, link));
 	}
 	ev_timer_stop(&s->envs.pool_timer);
+	ev_timer_stop(&s->envs.refill_timer);
 	free(s->envs.slots);
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "bin/mayflyd/hand.h"
 #include "bin/mayflyd/helper.h"
 #include "core/base/list.h"
 #include "core/ipc/ipc.h"
@@ -24,9 +25,10 @@ enum env_state { ENV_QUEUED, ENV_MAKING, ENV_POOLED, ENV_ATTACHING, ENV_RUNNING,
 
 struct env {
 	struct list link; /* of its state's list */
+	struct list id_link, pid_link; /* env_index.c */
 	enum env_state state;
 	unsigned slot;
-	bool requested; /* control asked for it: id and the fields below are set */
+	bool requested; /* control asked for it: id and the fields below are set (by env_set_requested) */
 	bool started; /* control knows */
 	bool ordered_dead, pooled;
 	uint64_t id, asked_ns;
@@ -34,28 +36,40 @@ struct env {
 	int launch_fd, code_fd, layer_fds[LIMIT_LAYERS];
 	struct zygote *zygote; /* to be restored from; held */
 	uint64_t restore_ns;   /* when a restore could begin: it was asked for, and the sandbox was there */
-	pid_t pid; /* of mayfly-init; 0 when none is alive */
+	pid_t pid; /* of mayfly-init; 0 when none is alive; set by env_set_pid */
 	int status; /* of mayfly-init, once reaped */
 	bool tmp;   /* sandbox.h: these come of sandbox_make */
-	int init_fd, api_fd, endpoint_fd, log_fd, log_write_fd, spare_fd, pidfd;
-	struct helper helper;  /* makes, dumps or cleans it */
+	int init_fd, api_fd, endpoint_fd, log_fd, log_write_fd, spare_fd, pidfd, net_fd;
+	struct helper helper;  /* makes or dumps it */
 	struct env_dump *dump; /* while an image is taken of it; owned */
 	struct ev_io answer;   /* to the order to start (attacher.h) */
-	struct ev_timer late;  /* for that answer */
+	struct ev_timer late;  /* for that answer; while cleaning, until the next attempt */
+	uint64_t cleaning_ns;  /* since when */
 	struct ev_timer grace, boost;
 	struct server *server;
 };
 
+#define ENV_NETS_MAX 64
+#define ENV_INDEX 1024
+
 struct envs {
 	struct list states[ENV_STATE_COUNT];
 	unsigned counts[ENV_STATE_COUNT];
-	uint64_t *slots; /* bitmap */
-	unsigned slot_count;
+	struct list by_id[ENV_INDEX], by_pid[ENV_INDEX];
+	unsigned requested;
+	uint64_t asked_ns; /* when control asked last */
+	struct env **slots; /* NULL: free */
+	unsigned slot_count, slot_from; /* all before slot_from are taken */
+	struct hand attacher, cleaner;
+	int nets[ENV_NETS_MAX]; /* network namespaces of ended ones, for new ones (sandbox_make) */
+	unsigned net_count;
 	unsigned pool_failures; /* in a row: the pool then waits */
-	struct ev_timer pool_timer;
+	struct ev_timer pool_timer, refill_timer;
 };
 
 int envs_init(struct server *s, unsigned max, struct error *err);
+/* The hands begin: once it is known how /tmp is made. */
+void envs_begin(struct server *s);
 void envs_release(struct server *s);
 /* Fills the pool and starts what is queued, as far as there is room. */
 void envs_pump(struct server *s);

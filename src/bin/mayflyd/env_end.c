@@ -5,17 +5,14 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bin/mayflyd/env_priv.h"
 #include "bin/mayflyd/server.h"
 #include "core/base/cleanup.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "isolation/sandbox/wire.h"
-
-#define CLEAN_TIMEOUT_MS 10000
-#define CLEAN_WAIT_MS 5000
 
 void env_refuse(struct server *s, uint64_t id, const struct error *why)
 {
@@ -28,51 +25,25 @@ void env_fail(struct env *e, const struct error *why)
 {
 	if (e->requested)
 		env_refuse(e->server, e->id, why);
-	e->requested = false;
+	env_set_requested(e, false);
 	env_close_request(e);
 }
 
 /* ---- end ---- */
 
-static int clean_work(struct server *s, struct helper *h, struct helper_report *report, struct error *err)
-{
-	struct env *e = CONTAINER_OF(h, struct env, helper);
-	int rc = -1;
-	for (unsigned ms = 0; ms < CLEAN_WAIT_MS && rc < 0; ms++) {
-		if (ms > 0)
-			nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-		if (ms > 0)
-			cgroup_kill(&s->base.cgroup, e->slot);
-		rc = cgroup_remove(&s->base.cgroup, e->slot, err);
-	}
-	tmp_remove(&s->base.tmp, e->slot);
-	return rc;
-}
-
-static void clean_done(struct server *s, struct helper *h, struct helper_report *report)
-{
-	struct env *e = CONTAINER_OF(h, struct env, helper);
-	if (report->err.code)
-		log_warn("environment slot %u: %s", e->slot, report->err.msg);
-	env_free(e);
-	envs_pump(s);
-}
-
 static void clean(struct env *e)
 {
-	struct error err = {0};
+	struct envs *all = &e->server->envs;
 	env_move(e, ENV_CLEANING);
 	env_release_zygote(e, false);
-	env_close_request(e);
-	env_close_all(e);
 	ev_timer_stop(&e->grace);
 	ev_timer_stop(&e->boost);
-	e->helper = (struct helper){.work = clean_work, .done = clean_done, .timeout_ms = CLEAN_TIMEOUT_MS};
-	if (helper_start(e->server, &e->helper, -1, &err) < 0) {
-		/* Without a process to spare, what is left is swept at the next start. */
-		log_error("environment slot %u is not cleaned: %s", e->slot, err.msg);
-		env_free(e);
-	}
+	/* Nothing lives in there, and nothing was changed from outside. */
+	if (e->net_fd >= 0 && e->start.network == NETWORK_NONE && all->net_count < ENV_NETS_MAX)
+		all->nets[all->net_count++] = STEAL_FD(e->net_fd);
+	env_close_all(e);
+	e->cleaning_ns = clock_mono_ns();
+	env_clean(e);
 }
 
 static uint64_t read_peak(struct env *e)
@@ -104,7 +75,7 @@ static void report_end(struct env *e)
 	struct ipc_env_exited body = {.env_id = e->id, .peak_bytes = read_peak(e)};
 	read_end(e, &body);
 	control_send(e->server, IPC_ENV_EXITED, &body, NULL, 0);
-	e->requested = false;
+	env_set_requested(e, false);
 }
 
 void env_conclude(struct env *e)
@@ -145,7 +116,7 @@ void env_end_boost(struct env *e)
 
 static void on_end(struct env *e, int status)
 {
-	e->pid = 0;
+	env_set_pid(e, 0);
 	e->status = status;
 	if (!env_is_worked_on(e))
 		env_conclude(e);
@@ -155,16 +126,10 @@ static void on_end(struct env *e, int status)
 
 bool env_reaped(struct server *s, pid_t pid, int status)
 {
-	for (unsigned state = 0; state < ENV_STATE_COUNT; state++) {
-		LIST_FOREACH(l, &s->envs.states[state]) {
-			struct env *e = CONTAINER_OF(l, struct env, link);
-			if (e->pid == pid) {
-				on_end(e, status);
-				return true;
-			}
-		}
-	}
-	return false;
+	struct env *e = env_find_pid(s, pid);
+	if (e)
+		on_end(e, status);
+	return e;
 }
 
 static void kill_where(struct server *s, bool requested_only)
@@ -174,7 +139,7 @@ static void kill_where(struct server *s, bool requested_only)
 			struct env *e = CONTAINER_OF(l, struct env, link);
 			if (requested_only && !e->requested)
 				continue;
-			e->requested = false;
+			env_set_requested(e, false);
 			env_die(e);
 		}
 	}
@@ -184,7 +149,7 @@ void envs_orphan(struct server *s)
 {
 	kill_where(s, true);
 	LIST_FOREACH(l, &s->envs.states[ENV_DYING])
-		CONTAINER_OF(l, struct env, link)->requested = false;
+		env_set_requested(CONTAINER_OF(l, struct env, link), false);
 }
 
 void envs_kill_all(struct server *s)

@@ -13,18 +13,6 @@
 #include "core/spec/limits.h"
 #include "isolation/sandbox/wire.h"
 
-struct env *env_find(struct server *s, uint64_t id)
-{
-	for (unsigned state = 0; state < ENV_STATE_COUNT; state++) {
-		LIST_FOREACH(l, &s->envs.states[state]) {
-			struct env *e = CONTAINER_OF(l, struct env, link);
-			if (e->requested && e->id == id)
-				return e;
-		}
-	}
-	return NULL;
-}
-
 static int check_folder(struct server *s, int fd, struct error *err)
 {
 	struct stat st;
@@ -74,16 +62,6 @@ static struct env *take_pooled(struct server *s)
 	return NULL;
 }
 
-static unsigned requested_count(const struct server *s)
-{
-	unsigned n = 0;
-	for (unsigned state = 0; state < ENV_STATE_COUNT; state++) {
-		LIST_FOREACH(l, &s->envs.states[state])
-			n += CONTAINER_OF(l, struct env, link)->requested;
-	}
-	return n;
-}
-
 /* Its image may have gone while the message was on its way. */
 static int want_zygote(struct server *s, struct env *e, struct error *err)
 {
@@ -101,7 +79,7 @@ int env_on_start(struct server *s, struct ipc_message *m, struct error *err)
 	struct error why = {0};
 	if (check_start(s, m, err) < 0)
 		return -1;
-	bool full = requested_count(s) >= s->capacity.max_environments + LIMIT_IMAGE_ENVIRONMENTS;
+	bool full = s->envs.requested >= s->capacity.max_environments + LIMIT_IMAGE_ENVIRONMENTS;
 	struct env *e = s->stops || full ? NULL : take_pooled(s);
 	if (!e && !s->stops && !full)
 		e = env_new(s);
@@ -110,10 +88,10 @@ int env_on_start(struct server *s, struct ipc_message *m, struct error *err)
 		env_refuse(s, m->body.ipc_env_start.env_id, &why);
 		return 0;
 	}
-	e->requested = true;
-	e->asked_ns = e->restore_ns = clock_mono_ns();
+	e->asked_ns = e->restore_ns = s->envs.asked_ns = clock_mono_ns();
 	e->start = m->body.ipc_env_start;
 	e->id = e->start.env_id;
+	env_set_requested(e, true);
 	e->launch_fd = STEAL_FD(m->fds[0]);
 	e->code_fd = STEAL_FD(m->fds[1]);
 	for (unsigned i = 0; i < e->start.layers; i++)

@@ -1,4 +1,4 @@
-/* What the files of env.h share: env.c (states, what is next), env_make.c, env_start.c, env_end.c, env_messages.c (what control
+/* What the files of env.h share: env.c (states, what is next), env_make.c, env_start.c, env_end.c, env_clean.c, env_messages.c (what control
  * asks for), env_dump.c. */
 #ifndef MAYFLYD_ENV_PRIV_H
 #define MAYFLYD_ENV_PRIV_H
@@ -14,7 +14,13 @@ void env_move(struct env *e, enum env_state to);
 void env_close_request(struct env *e);
 void env_close_channels(struct env *e);
 void env_close_all(struct env *e);
-struct env *env_find(struct server *s, uint64_t id);
+
+struct env *env_find(struct server *s, uint64_t id); /* requested ones */
+struct env *env_find_pid(struct server *s, pid_t pid);
+void env_set_requested(struct env *e, bool requested); /* after e->id is set */
+void env_set_pid(struct env *e, pid_t pid);
+void env_index_init(struct envs *all);
+
 /* By a helper, or whoever is to answer: its end must wait for them. */
 bool env_is_worked_on(const struct env *e);
 
@@ -37,6 +43,9 @@ void env_fail(struct env *e, const struct error *why);
 void env_die(struct env *e);
 /* Nothing of it lives and nobody works for it: tells control how it ended, and cleans. */
 void env_conclude(struct env *e);
+/* The cleaner: removes control groups and /tmp of those in ENV_CLEANING, then frees them. */
+void env_cleaner_init(struct server *s);
+void env_clean(struct env *e);
 void env_end_boost(struct env *e);
 
 #endif

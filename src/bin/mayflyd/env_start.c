@@ -161,7 +161,7 @@ static void on_late(struct ev_timer *t)
 	if (z)
 		z->users++;
 	else
-		hand_kill(&e->server->attacher);
+		hand_kill(&e->server->envs.attacher);
 	finish(e, &why);
 	if (z) {
 		zygote_suspect(z, why.msg);
@@ -203,7 +203,7 @@ bool env_start(struct env *e)
 {
 	struct error err = {0};
 	int fd = order(e, &err);
-	if (fd < 0 && err.code == ERR_BUSY && e->server->attacher.started)
+	if (fd < 0 && err.code == ERR_BUSY && e->server->envs.attacher.started)
 		return false;
 	env_move(e, ENV_ATTACHING);
 	e->answer = (struct ev_io){.fd = fd, .cb = on_answer};

@@ -14,7 +14,6 @@
 
 #include "bin/mayflyd/control.h"
 #include "bin/mayflyd/env.h"
-#include "bin/mayflyd/hand.h"
 #include "bin/mayflyd/helper.h"
 #include "bin/mayflyd/images.h"
 #include "bin/mayflyd/unpack.h"
@@ -42,7 +41,6 @@ struct server {
 	struct unpacks unpacks;
 	struct images images;
 	struct zygotes zygotes;
-	struct hand attacher;
 	struct helper tmp_helper, sweep_helper;
 	unsigned stops;  /* signals to end that came */
 	bool unclean;    /* the folder's last server did not end in order */

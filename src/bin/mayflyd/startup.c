@@ -16,7 +16,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bin/mayflyd/attacher.h"
 #include "bin/mayflyd/server.h"
 #include "core/base/check.h"
 #include "core/base/cleanup.h"
@@ -280,8 +279,7 @@ static void tmp_done(struct server *s, struct helper *h, struct helper_report *r
 	s->base.tmp.kind = report->err.code ? TMP_TMPFS : TMP_BTRFS;
 	if (report->err.code)
 		log_warn("/tmp of environments is kept in memory, beside each function's own: %s", report->err.msg);
-	attacher_init(s);
-	envs_pump(s);
+	envs_begin(s);
 }
 
 void startup_tmp(struct server *s)
@@ -292,6 +290,6 @@ void startup_tmp(struct server *s)
 	if (helper_start(s, &s->tmp_helper, -1, &err) < 0) {
 		s->base.tmp.kind = TMP_TMPFS;
 		log_warn("/tmp of environments is kept in memory, beside each function's own: %s", err.msg);
-		attacher_init(s);
+		envs_begin(s);
 	}
 }

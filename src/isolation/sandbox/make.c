@@ -3,6 +3,8 @@
  *   control groups, /tmp -> own copy of the root -> the environment's host user, with capabilities -> log pipe, socket
  *   -> clone with all other namespaces -> map the user -> loopback, listeners and a spare socket -> /proc -> GO
  *
+ * (in a network namespace that was there before, its sockets are made before the clone).
+ *
  * The child waits for GO, gives up everything, and becomes mayfly-init. */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,8 +31,7 @@
 #include "isolation/sandbox/wire.h"
 
 /* CLONE_PARENT: mayflyd is the parent, so it learns of the end. */
-#define CLONE_SANDBOX \
-	(CLONE_PARENT | CLONE_PIDFD | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+#define CLONE_SANDBOX (CLONE_PARENT | CLONE_PIDFD | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 
 /* Descriptors of the helper while it works. */
 struct making {
@@ -38,6 +39,7 @@ struct making {
 	int inner, outer;  /* the two ends of mayfly-init's socket */
 	int log_read, log_write;
 	int pidfd;
+	bool joined;       /* a network namespace that was there before */
 };
 
 static void making_release(struct making *m)
@@ -77,7 +79,7 @@ static int become_init(const struct sandbox_base *base, const struct making *m, 
 
 static pid_t clone_init(const struct sandbox_base *base, unsigned slot, struct making *m, int group_fd, struct error *err)
 {
-	struct clone_args args = {.flags = CLONE_SANDBOX, .pidfd = (uint64_t)(uintptr_t)&m->pidfd};
+	struct clone_args args = {.flags = CLONE_SANDBOX | (m->joined ? 0u : CLONE_NEWNET), .pidfd = (uint64_t)(uintptr_t)&m->pidfd};
 	if (group_fd >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)group_fd;
@@ -138,22 +140,35 @@ static int mount_proc(const struct making *m, struct error *err)
 	return error_sys(err, "cannot mount /proc");
 }
 
-static int open_listeners(const struct making *m, struct sandbox_made *made, struct error *err)
+/* In the sandbox's network namespace. */
+static int open_sockets(const struct making *m, struct sandbox_made *made, struct error *err)
 {
-	if (setns(m->pidfd, CLONE_NEWNET) < 0)
-		return error_sys(err, "cannot join the network namespace");
-	if (net_loopback_up(err) < 0)
-		return -1;
 	CLEANUP_CLOSE int api = net_listen_loopback(RUNTIME_API_PORT, err);
 	CLEANUP_CLOSE int endpoint = api < 0 ? -1 : net_listen_loopback(ENDPOINT_PORT, err);
 	if (endpoint < 0)
 		return -1;
-	made->spare_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (made->spare_fd < 0)
+	CLEANUP_CLOSE int spare = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CLEANUP_CLOSE int net = openat(m->proc, "self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (spare < 0 || net < 0)
 		return error_sys(err, "cannot make a socket");
 	made->api_fd = STEAL_FD(api);
 	made->endpoint_fd = STEAL_FD(endpoint);
+	made->spare_fd = STEAL_FD(spare);
+	made->net_fd = STEAL_FD(net);
 	return 0;
+}
+
+/* The sockets of whoever had it may not be closed everywhere yet: then a new one is made. */
+static void join_network(int net_fd, struct making *m, struct sandbox_made *made)
+{
+	m->joined = net_fd >= 0 && setns(net_fd, CLONE_NEWNET) == 0 && open_sockets(m, made, NULL) == 0;
+}
+
+static int new_network(const struct making *m, struct sandbox_made *made, struct error *err)
+{
+	if (setns(m->pidfd, CLONE_NEWNET) < 0)
+		return error_sys(err, "cannot join the network namespace");
+	return net_loopback_up(err) < 0 ? -1 : open_sockets(m, made, err);
 }
 
 /* The pipe is made by the environment's user: it is charged to it, and /dev/stderr can be opened again. */
@@ -186,7 +201,7 @@ static int make_groups(const struct sandbox_base *base, unsigned slot, struct er
 	return cgroup_join(&base->cgroup, slot, err);
 }
 
-static int make(const struct sandbox_base *base, unsigned slot, struct making *m, struct sandbox_made *made, struct error *err)
+static int make(const struct sandbox_base *base, unsigned slot, int net_fd, struct making *m, struct sandbox_made *made, struct error *err)
 {
 	uid_t uid = base->uid_base + slot;
 	m->proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -202,11 +217,12 @@ static int make(const struct sandbox_base *base, unsigned slot, struct making *m
 		return error_wrap(err, "/tmp of the environment");
 	if (enter_root(base, tmp, err) < 0 || confine_identity(uid, (gid_t)uid, 1, err) < 0 || open_channels(m, err) < 0)
 		return -1;
+	join_network(net_fd, m, made);
 	pid_t pid = clone_init(base, slot, m, group, err);
 	if (pid < 0)
 		return -1;
 	made->pid = pid;
-	if (map_ids(m, pid, uid, err) < 0 || open_listeners(m, made, err) < 0 || mount_proc(m, err) < 0 ||
+	if (map_ids(m, pid, uid, err) < 0 || (!m->joined && new_network(m, made, err) < 0) || mount_proc(m, err) < 0 ||
 	    sandbox_order(m->outer, WIRE_GO, -1, err) < 0) {
 		kill(pid, SIGKILL);
 		return -1;
@@ -218,10 +234,10 @@ static int make(const struct sandbox_base *base, unsigned slot, struct making *m
 	return 0;
 }
 
-int sandbox_make(const struct sandbox_base *base, unsigned slot, struct sandbox_made *made, struct error *err)
+int sandbox_make(const struct sandbox_base *base, unsigned slot, int net_fd, struct sandbox_made *made, struct error *err)
 {
-	struct making m CLEANUP(making_release) = {-1, -1, -1, -1, -1, -1};
-	return make(base, slot, &m, made, err);
+	struct making m CLEANUP(making_release) = {-1, -1, -1, -1, -1, -1, false};
+	return make(base, slot, net_fd, &m, made, err);
 }
 
 static int send_order(int init_fd, const struct wire_order_packet *packet, int fd, struct error *err)

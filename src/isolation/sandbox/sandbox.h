@@ -38,10 +38,13 @@ struct sandbox_made {
 	/* To be closed by the receiver. log_write_fd, spare_fd (a TCP socket of the sandbox's network, not connected yet) and
 	 * pidfd (of mayfly-init) are for the start. */
 	int init_fd, api_fd, endpoint_fd, log_fd, log_write_fd, spare_fd, pidfd;
+	int net_fd; /* the network namespace, for a later sandbox when everything in this one has ended */
 };
 
-/* The slot's control groups are made here too. */
-int sandbox_make(const struct sandbox_base *base, unsigned slot, struct sandbox_made *made, struct error *err);
+/* The slot's control groups are made here too. net_fd: a network namespace that had no outbound access and that nobody uses
+ * any more, or -1: making one costs more than all the rest. Nothing inside has a right over it, so it is as it was made (its
+ * counters go on); one whose ports are not free again is not used. */
+int sandbox_make(const struct sandbox_base *base, unsigned slot, int net_fd, struct sandbox_made *made, struct error *err);
 
 struct sandbox_attach {
 	unsigned slot;

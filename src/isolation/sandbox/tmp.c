@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/btrfs.h>
+#include <linux/fs.h>
 #include <linux/loop.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "core/base/check.h"
@@ -143,10 +145,29 @@ static int create(int folder, const char *name)
 {
 	struct btrfs_ioctl_vol_args args = {0};
 	snprintf(args.name, sizeof args.name, "%s", name);
-	int rc = ioctl(folder, BTRFS_IOC_SUBVOL_CREATE, &args);
-	if (rc < 0 && errno == EEXIST && destroy(folder, name) == 0)
-		rc = ioctl(folder, BTRFS_IOC_SUBVOL_CREATE, &args);
-	return rc;
+	return ioctl(folder, BTRFS_IOC_SUBVOL_CREATE, &args);
+}
+
+static bool is_empty(int subvolume)
+{
+	int copy = openat(subvolume, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP_DIR DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	bool empty = dir;
+	for (struct dirent *e; empty && (e = readdir(dir));)
+		empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+	return empty;
+}
+
+/* Empty, and without the marks that its owner may put on a folder. */
+static bool is_untouched(int subvolume)
+{
+	long flags = 0;
+	return is_empty(subvolume) && flistxattr(subvolume, NULL, 0) == 0 && ioctl(subvolume, FS_IOC_GETFLAGS, &flags) == 0 && !flags;
+}
+
+static int open_existing(int folder, const char *name)
+{
+	return openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 }
 
 static int limit(int subvolume, uint64_t bytes)
@@ -161,11 +182,14 @@ static int open_subvolume(const struct tmp *tmp, unsigned slot, uint32_t size_mb
 	char name[24];
 	slot_name(name, slot);
 	CLEANUP_CLOSE int folder = open(tmp->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder < 0 || create(folder, name) < 0)
+	CLEANUP_CLOSE int subvolume = folder < 0 ? -1 : open_existing(folder, name);
+	if (subvolume >= 0 && !is_untouched(subvolume)) {
+		close(STEAL_FD(subvolume));
+		destroy(folder, name);
+	}
+	if (subvolume < 0 && (folder < 0 || create(folder, name) < 0 || (subvolume = open_existing(folder, name)) < 0))
 		return error_sys(err, "cannot make a subvolume");
-	CLEANUP_CLOSE int subvolume = openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (subvolume < 0 || limit(subvolume, size_mb * MB + SLACK_BYTES) < 0 || fchown(subvolume, uid, (gid_t)uid) < 0 ||
-	    fchmod(subvolume, 0700) < 0)
+	if (limit(subvolume, size_mb * MB + SLACK_BYTES) < 0 || fchown(subvolume, uid, (gid_t)uid) < 0 || fchmod(subvolume, 0700) < 0)
 		return error_sys(err, "cannot limit a subvolume");
 	return mnt_clone(subvolume, "", TMP_ATTR, 0, err);
 }
@@ -176,7 +200,7 @@ int tmp_resize(const struct tmp *tmp, unsigned slot, uint32_t size_mb, struct er
 	slot_name(name, slot);
 	ASSERT(tmp->kind == TMP_BTRFS);
 	CLEANUP_CLOSE int folder = open(tmp->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	CLEANUP_CLOSE int subvolume = folder < 0 ? -1 : openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	CLEANUP_CLOSE int subvolume = folder < 0 ? -1 : open_existing(folder, name);
 	return subvolume < 0 || limit(subvolume, size_mb * MB + SLACK_BYTES) < 0 ? error_sys(err, "cannot limit a subvolume") : 0;
 }
 
@@ -203,6 +227,7 @@ void tmp_remove(const struct tmp *tmp, unsigned slot)
 		return;
 	slot_name(name, slot);
 	CLEANUP_CLOSE int folder = open(tmp->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder >= 0)
+	CLEANUP_CLOSE int subvolume = folder < 0 ? -1 : open_existing(folder, name);
+	if (subvolume >= 0 && !is_untouched(subvolume))
 		destroy(folder, name);
 }

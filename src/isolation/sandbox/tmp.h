@@ -26,7 +26,8 @@ int tmp_make_image(int data_fd, const char *folder, uint64_t size_mb, struct err
 int tmp_open(const struct tmp *tmp, unsigned slot, uint32_t size_mb, uid_t uid, struct error *err);
 /* Another size for what tmp_open made, where it is TMP_BTRFS. */
 int tmp_resize(const struct tmp *tmp, unsigned slot, uint32_t size_mb, struct error *err);
-/* Frees what tmp_open took; fine when there is nothing. */
+/* Frees what tmp_open took; fine when there is nothing. A folder that is as it was made is left for the slot's next
+ * environment. Nobody may use it any more. */
 void tmp_remove(const struct tmp *tmp, unsigned slot);
 
 #endif
