@@ -163,11 +163,13 @@ async function park(runtime, Runtime, Api, hooks, go) {
   collectGarbage();
   runtime.api.askRestore((_, body) => {
     runtime.errorPath = 'restore/error';
+    // Without hooks the server finds the invocation while this process is made its own.
+    if (hooks.after.length === 0) go();
     takeIdentity(body);
     reseed();
     if (!fresh) burnCrypto();
-    if (hooks.after.length === 0) go();
-    else run(hooks.after).then(go, (error) => runtime.die('After Restore Error', hookError('Runtime.AfterRestoreError', error), STATUS_AFTER));
+    if (hooks.after.length === 0) return;
+    run(hooks.after).then(go, (error) => runtime.die('After Restore Error', hookError('Runtime.AfterRestoreError', error), STATUS_AFTER));
   });
 }
 

@@ -437,7 +437,6 @@ def _invoke(handler, api, converter, headers, body):
 
 def _loop(handler, api, converter):
     global request_id, tenant_id
-    api.ask(api.get_next)
     while True:
         headers, body = api.next()
         request_id = headers["lambda-runtime-aws-request-id"]
@@ -486,4 +485,6 @@ def main():
     if image:
         import mayfly_snapshot
         mayfly_snapshot.park(api, converter)
+    else:
+        api.ask(api.get_next)
     _loop(handler, api, converter)

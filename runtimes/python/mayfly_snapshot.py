@@ -18,7 +18,7 @@ REHEARSED_IDENTITY = b'{"_MAYFLY_1": "1", "_MAYFLY_2": "2", "_MAYFLY_3": "3", "_
 
 
 def park(api, converter):
-    """Returns in each restored process, when it may ask for invocations."""
+    """Returns in each restored process, when the next invocation was asked for."""
     try:
         _run(_registered("get_before_snapshot"), -1)
     except Exception as e:
@@ -30,13 +30,23 @@ def park(api, converter):
     gc.freeze()  # what lives now isn't looked at by later collections, which would write to all of it
     api.ask(api.request(RESTORE))
     body = api.next()[1]
+    if not _registered("get_after_restore"):
+        # The server finds the invocation while this process is made its own.
+        api.ask(api.get_next)
+        _become_oneself(converter, body, saved_pid)
+        return
     try:
-        _take_identity(converter, body)
-        reseed(saved_pid)
+        _become_oneself(converter, body, saved_pid)
         _run(_registered("get_after_restore"), 0)
     except Exception as e:
         mayfly_loop.give_up(api, converter, b"restore/error", _hook_fault("Runtime.AfterRestoreError", e), STATUS_AFTER)
     mayfly_loop._flush()
+    api.ask(api.get_next)
+
+
+def _become_oneself(converter, body, saved_pid):
+    _take_identity(converter, body)
+    reseed(saved_pid)
 
 
 def _registered(getter):

@@ -32,7 +32,7 @@ class JavaCase(RuntimeCase):
         subprocess.run(["javac", "-nowarn", "-cp", JAR, "-d", cls.classes, file], check=True)
 
     def environment(self, address, handler, extra):
-        return super().environment(address, handler, {"LAMBDA_TASK_ROOT": self.classes, **extra})
+        return super().environment(address, handler, {"LAMBDA_TASK_ROOT": self.classes, "LC_ALL": "C.UTF-8", **extra})
 
     def call(self, name, events=({},), **options):
         return self.run_function(None, events, handler="app.F$" + name, **options)
@@ -47,6 +47,11 @@ class Protocol(JavaCase):
     source = """
 public static class Echo implements RequestHandler<Object, Object> {
     public Object handleRequest(Object event, Context context) { return event; }
+}
+public static class Encoding implements RequestHandler<String, List<Object>> {
+    public List<Object> handleRequest(String s, Context context) {
+        return List.of(new String(s.getBytes()), s.getBytes().length, System.getenv("ACCENT"));
+    }
 }
 public static class Large implements RequestHandler<Integer, String> {
     public String handleRequest(Integer n, Context context) { return "x".repeat(n); }
@@ -65,6 +70,10 @@ public static class Large implements RequestHandler<Integer, String> {
             with self.subTest(wire):
                 result = self.call("Echo", [{"n": n, "s": "\u00e9\U0001f600"} for n in range(5)], wire=wire)
                 self.assertEqual([i.json() for i in result.invocations], [{"n": n, "s": "\u00e9\U0001f600"} for n in range(5)])
+
+    def test_everything_is_utf8(self):
+        result = self.call("Encoding", ["h\u00e9"], env={"ACCENT": "\u00e9"})
+        self.assertEqual(result.invocations[0].json(), ["h\u00e9", 3, "\u00e9"])
 
     def test_six_megabytes_both_ways(self):
         for wire in ("plain", "chunked"):

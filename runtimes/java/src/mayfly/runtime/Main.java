@@ -28,9 +28,10 @@ public final class Main {
         Handler handler = load(api, args.length > 0 ? args[0] : or(System.getenv("_HANDLER"), ""));
         if (image) {
             Snapshot.park(api, handler);
+        } else {
+            api.askNext();
         }
         Output out = new Output();
-        api.askNext();
         while (serve(api, handler, out)) {
             Thread.interrupted(); // what the function left behind is not the next one's
         }

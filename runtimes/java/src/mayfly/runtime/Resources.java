@@ -18,6 +18,10 @@ public final class Resources extends Context<Resource> {
         registered.add(resource);
     }
 
+    synchronized boolean isEmpty() {
+        return registered.isEmpty();
+    }
+
     @Override
     public void beforeCheckpoint(Context<? extends Resource> context) throws CheckpointException {
         CheckpointException failed = null;

@@ -20,7 +20,7 @@ final class Snapshot {
     private Snapshot() {
     }
 
-    /** Returns in each restored process, when it may ask for invocations. */
+    /** Returns in each restored process, when the next invocation was asked for. */
     static void park(Api api, Handler handler) {
         try {
             Resources.GLOBAL.beforeCheckpoint(null);
@@ -34,12 +34,20 @@ final class Snapshot {
         clean();
         api.askRestore();
         api.next(new Invocation());
+        boolean hooks = !Resources.GLOBAL.isEmpty();
+        if (!hooks) {
+            // The server finds the invocation while this process is made its own.
+            api.askNext();
+        }
         try {
             takeIdentity(api);
             reseed.run();
             Resources.GLOBAL.afterRestore(null);
         } catch (Throwable e) {
             Main.giveUp(api, "restore/error", "Runtime.AfterRestoreError", e, STATUS);
+        }
+        if (hooks) {
+            api.askNext();
         }
     }
 
