@@ -43,6 +43,7 @@ SUITES = [
     Suite("cli", "python", "tests/cli", 300, help="the command line against a small server of its own"),
     Suite("api", "python", "tests/api", 420, alone=True, help="AWS SDK and CLI against the server"),
     Suite("sandbox", "python", "tests/sandbox", 300, alone=True, help="escapes and limits"),
+    Suite("snapshot", "python", "tests/snapshot", 240, alone=True, help="processes of every language, saved and restored"),
     Suite("vm", "counted", "tests/vm/run --build {build} --optional", 420, alone=True,
           help="cgroup v2 in an emulated guest, where one can be made"),
     Suite("e2e", "python", "tests/e2e", 900, alone=True, help="README's commands, kill -9, the JavaScript SDK, images"),

@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -43,6 +44,23 @@ class Driver:
     def image(self, name):
         return os.path.join(self.folder, name + ".image")
 
+    def dump(self, box, name):
+        """An image of what runs in the box, which ends with it. A runtime that just answered may still move."""
+        end = time.monotonic() + 10
+        while True:
+            try:
+                said = self.do("dump", box, self.image(name))
+                break
+            except Failed as e:
+                if "moves" not in str(e) or time.monotonic() > end:
+                    raise
+        self.do("kill", box)
+        return dict(zip(("file_bytes", "resident_bytes", "us", "processes", "threads"), map(int, said.split())))
+
+    def zygote(self, z, name):
+        pid, us, resident = map(int, self.do("zygote", z, self.image(name), self.code).split())
+        return pid
+
     def start(self, box, *argv):
         """A plain start, up to the parked GET."""
         self.do("make", box)
@@ -64,9 +82,11 @@ class Driver:
         self.do("attach", box, self.code)
         return int(self.do("restore", zygote, box))
 
-    def status(self, box):
-        """/proc/PID/status of the runtime."""
-        pid = self.do("pid", box).split()[0]
+    def pid(self, box):
+        return int(self.do("pid", box))
+
+    def status(self, pid):
+        """/proc/PID/status."""
         with open(f"/proc/{pid}/status") as f:
             return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
 
