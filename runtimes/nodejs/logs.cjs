@@ -67,4 +67,14 @@ function error(title, problem) {
   else console.error(title, errors.toLogText(errors.intoError(problem)));
 }
 
-module.exports = { loggers, error };
+/** Formats records of the usual kinds and writes none, so that it isn't done for the first time in a restored process. */
+function rehearse() {
+  let length = 0;
+  for (const params of [['text'], ['%s %d %j', 'a', 1, { b: 1 }], ['object', { a: [1, 'b', null], c: new Map([['d', 1.5]]) }], [new Error('e')]]) {
+    length += `${new Date().toISOString()}\t0\tINFO\t${format(...params)}`.replace(/\n/g, '\r').length;
+    length += Buffer.from(jsonRecord('INFO', '0', undefined, params)).length;
+  }
+  return length;
+}
+
+module.exports = { loggers, error, rehearse };

@@ -127,6 +127,7 @@ async function rehearse(Runtime, Api) {
   for (let i = 0; i < ROUNDS; i++) {
     api.onData(i ? answer : event);
     while (api.onInvocation === null) await null;
+    require('./logs.cjs').rehearse();
   }
 }
 

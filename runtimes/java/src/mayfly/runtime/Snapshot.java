@@ -29,6 +29,7 @@ final class Snapshot {
         }
         handler.prepare();
         rehearse();
+        Prime.run(1, 2, 3, true, 'c', "o", "s");
         Reseed reseed = new Reseed();
         reseed.run();
         clean();
