@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import unittest
 
-from harness import NODE, PYTHON, ROOT, RuntimeCase
+from harness import JAVA, NODE, PYTHON, ROOT, RuntimeCase
 
 EXAMPLES = os.path.join(ROOT, "examples")
 
@@ -19,7 +19,7 @@ class Examples(RuntimeCase):
             spec = json.load(f)
         if "build" in spec:
             subprocess.run(spec["build"], shell=True, cwd=self.folder, check=True, capture_output=True)
-        self.command = {"python": PYTHON, "nodejs": NODE}.get(spec["runtime"].rstrip(".x0123456789"),
+        self.command = {"python": PYTHON, "nodejs": NODE, "java": JAVA}.get(spec["runtime"].rstrip(".x0123456789"),
                                                              [os.path.join(self.folder, "bootstrap")])
         result = self.run_function(None, [spec["event"], spec["event"]], handler=spec["handler"])
         self.assertEqual([i.kind for i in result.invocations], ["response", "response"])
@@ -34,6 +34,13 @@ class Examples(RuntimeCase):
     def test_hello_c(self):
         answer, event = self.run_example("hello-c")
         self.assertEqual(answer, {"message": "Hello from C!", "event_bytes": len(json.dumps(event))})
+
+    @unittest.skipUnless(shutil.which("javac"), "no JDK")
+    def test_hello_java(self):
+        subprocess.run([os.path.join(ROOT, "tools", "build-java-runtime")], check=True)
+        answer, _ = self.run_example("hello-java")
+        self.assertEqual(answer.pop("message"), "Hello, Margaret! Hello, Margaret!")
+        self.assertGreaterEqual(answer.pop("javaVersion"), 17)
 
     def test_hello_shell(self):
         answer, event = self.run_example("hello-shell")
@@ -51,7 +58,7 @@ class Examples(RuntimeCase):
 
     def test_every_example_has_a_test(self):
         self.assertEqual(sorted(os.listdir(EXAMPLES)),
-                         ["csv-summary", "hello-c", "hello-nodejs", "hello-python", "hello-shell", "thumbnail"])
+                         ["csv-summary", "hello-c", "hello-java", "hello-nodejs", "hello-python", "hello-shell", "thumbnail"])
 
 
 if __name__ == "__main__":
