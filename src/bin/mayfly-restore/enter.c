@@ -2,10 +2,11 @@
  * table is copied while somebody waits.
  *
  * The one between joins what the leader inherits. It exists because only a child is in a joined pid namespace: it is in
- * there, so when it ends, the leader becomes a child of mayfly-init, and its end a SIGCHLD there. Nobody waits for either:
- * SIGCHLD is ignored, so they leave nothing behind. */
+ * there, so when it ends, the leader becomes a child of mayfly-init, and its end a SIGCHLD there. SIGCHLD is ignored, so that
+ * neither leaves anything behind. */
 #include <linux/sched.h>
 #include <linux/signal.h>
+#include <linux/wait.h>
 
 #include "bin/mayfly-restore/zygote.h"
 
@@ -56,5 +57,7 @@ void enter_sandbox(struct zygote *z)
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)z->request.group2;
 	}
-	need(z, RESTORE_CLONE, sys_spawn(&z->key, &args, between, z), 1);
+	long pid = need(z, RESTORE_CLONE, sys_spawn(&z->key, &args, between, z), 1);
+	/* Until nothing is left of it: else it would be left to the host's process 1, and hold up the end of the sandbox. */
+	SYS(wait4, pid, 0, __WALL, 0);
 }
