@@ -64,6 +64,11 @@ static int save_timerfd(struct dump *d, const struct dump_open *o, struct image_
 	row->timer_flags = (uint32_t)dump_number(o->info, "settime flags", 8);
 	row->timer_value_ns = read_span(o->info, "it_value");
 	row->timer_interval_ns = read_span(o->info, "it_interval");
+	/* A repeating one that expired stands still until it is read: it expires anew at once, and goes on. */
+	if (row->timer_ticks && row->timer_interval_ns && !row->timer_value_ns) {
+		row->timer_value_ns = 1;
+		row->timer_ticks = 0;
+	}
 	/* The kernel tells what is left, and takes what is meant. */
 	if (row->timer_value_ns && (row->timer_flags & absolute)) {
 		if (clock_gettime((clockid_t)row->clock, &now) < 0)

@@ -117,7 +117,8 @@ def waiting_checks(first):
     yield "epoll, edge", counter not in dict(poller.poll(0))
     os.eventfd_read(counter)
     time.sleep(0.05)
-    yield "timerfd", struct.unpack("Q", os.read(ticking, 8))[0] >= 2
+    ticks, = struct.unpack("Q", os.read(ticking, 8))
+    yield "timerfd: %d" % ticks, ticks >= 2
     os.kill(os.getpid(), signal.SIGUSR2)
     yield "signalfd", struct.unpack_from("I", os.read(signals, 128))[0] == signal.SIGUSR2
     with socket.create_connection(("127.0.0.1", 8099), 2) as client:
