@@ -1,5 +1,9 @@
 package mayfly.runtime;
 
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
+import java.lang.invoke.StringConcatException;
+import java.lang.invoke.StringConcatFactory;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -30,6 +34,7 @@ final class Prime {
     /** Returns something that depends on all of it. */
     static int run(int n, long l, double d, boolean b, char c, Object o, String s) {
         int sum = joined(n, l, d, b, c, o, s) + lambdas(n, s) + streams(n) + texts(n, l, d, s);
+        shapes();
         try {
             return sum + CompletableFuture.supplyAsync(() -> n, Runnable::run).get();
         } catch (Exception e) {
@@ -56,6 +61,27 @@ final class Prime {
         text += "a" + s + "b" + o + "c" + s;
         text += s + s + s + s;
         return text.length();
+    }
+
+    /** Each list of types that is joined needs code of its own, with text between them or not. */
+    private static void shapes() {
+        Class<?>[] types = {String.class, int.class, long.class, Object.class};
+        for (Class<?> first : types) {
+            for (Class<?> second : types) {
+                shape("\1 \1", first, second);
+                shape("a\1 \1", first, second);
+                shape("\1 \1 \1", first, second, String.class);
+                shape("\1 \1 \1", first, second, int.class);
+            }
+        }
+    }
+
+    private static void shape(String recipe, Class<?>... types) {
+        try {
+            StringConcatFactory.makeConcatWithConstants(MethodHandles.lookup(), "joined", MethodType.methodType(String.class, types), recipe);
+        } catch (StringConcatException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     private static int lambdas(int n, String s) {
