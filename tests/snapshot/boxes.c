@@ -315,15 +315,6 @@ int box_leader(const struct box *box)
 	return f && fscanf(f, "%d", &pid) == 1 ? pid : 0;
 }
 
-int zygote_learn(struct zygote *z, const struct box *box, struct error *err)
-{
-	char path[64];
-	struct restore_request request = {.kind = RESTORE_LEARN};
-	snprintf(path, sizeof path, "/proc/%d/pagemap", box_leader(box));
-	CLEANUP_CLOSE int pagemap = open(path, O_RDONLY | O_CLOEXEC);
-	return pagemap < 0 ? error_sys(err, "cannot open %s", path) : send_request(z, &request, &pagemap, 1, err);
-}
-
 static int ask(struct boxes *b, struct zygote *z, struct box *box, int inside, struct restore_reply *reply, struct error *err)
 {
 	int fds[64], pair[2];

@@ -50,7 +50,5 @@ void zygote_end(struct zygote *z);
 /* Into a box with its code attached; box->next is then our end of the connection that waits. */
 int zygote_restore(struct boxes *b, struct zygote *z, struct box *box, struct restore_reply *reply, struct error *err);
 int box_leader(const struct box *box); /* host pid of the runtime; 0: none */
-/* The box was restored from it, and worked. */
-int zygote_learn(struct zygote *z, const struct box *box, struct error *err);
 
 #endif

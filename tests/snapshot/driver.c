@@ -4,7 +4,7 @@
  *   driver BUILD SCRATCH
  *
  *   make BOX | attach BOX FOLDER | start BOX ARGUMENT... | park BOX | answer BOX EVENT | many BOX COUNT EVENT | log BOX
- *   pid BOX | kill BOX | dump BOX FILE [resume] [close] | zygote Z FILE FOLDER | restore Z BOX | learn Z BOX | end Z | bench Z COUNT FOLDER EVENT */
+ *   pid BOX | kill BOX | dump BOX FILE [resume] [close] | zygote Z FILE FOLDER | restore Z BOX | end Z | bench Z COUNT FOLDER EVENT */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -104,11 +104,6 @@ static int do_pid(struct command *c, struct error *err)
 {
 	snprintf(c->said, sizeof c->said, "%d", box_leader(box_of(c)));
 	return 0;
-}
-
-static int do_learn(struct command *c, struct error *err)
-{
-	return zygote_learn(zygote_of(c), &c->b->boxes[strtoul(c->word[2], NULL, 10) % BOXES], err);
 }
 
 static int do_kill(struct command *c, struct error *err)
@@ -258,7 +253,7 @@ static const struct {
 } commands[] = {
 	{"make", 2, do_make},       {"attach", 3, do_attach}, {"start", 3, do_start}, {"park", 2, do_park}, {"answer", 3, do_answer},
 	{"many", 4, do_many},       {"log", 2, do_log},       {"pid", 2, do_pid},     {"kill", 2, do_kill}, {"dump", 3, do_dump},
-	{"zygote", 4, do_zygote},   {"restore", 3, do_restore}, {"end", 2, do_end}, {"learn", 3, do_learn},   {"bench", 5, do_bench},
+	{"zygote", 4, do_zygote},   {"restore", 3, do_restore}, {"end", 2, do_end},   {"bench", 5, do_bench},
 };
 
 static int run(struct command *c, struct error *err)

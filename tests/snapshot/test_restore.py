@@ -29,7 +29,6 @@ class Runtimes(rig.Case):
                 self.assertEqual(d.answer(box, "check"), "fine")
             self.assertEqual(d.do("many", 2, requests, "ping"), f"pong-{calls + 1 + requests}")
             self.assertEqual(d.answer(2, "check"), "fine")
-            d.do("learn", 0, 2)
             d.restore(0, 4)
             self.assertEqual(d.answer(4, "check"), "fine")
             self.assertEqual(d.answer(4, "ping"), f"pong-{calls + 1}")

@@ -143,17 +143,18 @@ class Zygote(rig.Case):
         self.restore(1)
         self.assertEqual(self.driver.answer(1, "check"), "fine")
 
-    def test_what_was_learned_saves_faults(self):
-        def faults(pid):
+    def test_pages_that_the_first_ones_used_are_made_ready(self):
+        def faults(box):
+            pid = self.restore(box)
+            self.driver.answer(box, "check")
             return int(read(f"/proc/{pid}/stat").rsplit(") ", 1)[1].split()[7])
-        first = self.restore(1)
-        self.driver.answer(1, "check")
-        plain = faults(first)
-        self.driver.do("learn", 0, 1)
-        time.sleep(0.2)
-        second = self.restore(2)
-        self.driver.answer(2, "check")
-        self.assertLess(faults(second), plain * 3 // 4)
+        plain, box = faults(1), 2
+        # The zygote looks at the first one a moment after its start; who comes later has it better.
+        end = time.monotonic() + 10
+        while faults(box) > plain - 500:
+            self.assertLess(time.monotonic(), end)
+            box += 1
+            time.sleep(0.2)
 
 
 class End(rig.Case):

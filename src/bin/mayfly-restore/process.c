@@ -111,6 +111,8 @@ _Noreturn void process_restore(struct zygote *z, uint32_t row)
 	lead(z, p, row);
 	clone_children(z, row);
 	objects_build_late(z);
+	if (row == 0)
+		lesson_give(z);
 	fds_place(z, p);
 	need(z, RESTORE_SIGNALS, SYS(chdir, z->blob + p->cwd), row);
 	SYS(umask, p->umask);

@@ -81,13 +81,9 @@ static void serve(struct zygote *z, const int *fds, uint32_t count)
 {
 	struct request *r = &z->request;
 	r->reply = fds[0];
-	if (r->wire.kind == RESTORE_LEARN && count == 1) {
-		learn(z, fds[0]);
-		return;
-	}
 	/* From here on the zygote makes the next spare. */
 	SYS(close, z->taken);
-	if (r->wire.kind != RESTORE_START || !fits(&r->wire, z->head, count))
+	if (!fits(&r->wire, z->head, count))
 		fail(z, RESTORE_REQUEST, -22, count);
 	spread(r, fds);
 	enter_sandbox(z);

@@ -2,15 +2,25 @@
  * takes longer than all the rest of a restore; so one copy, the *spare*, waits with that done. It reads the next request,
  * enters the sandbox, makes the leader there, which takes over its memory, and ends; then there is another one.
  *
- * Which pages: those that an earlier restored process had changed or looked at when it was looked at itself (learn.c). */
+ * Which pages: those that the first restored processes had used a moment after their start (lesson.c). */
 #include <fcntl.h>
 #include <linux/mman.h>
 #include <linux/prctl.h>
 #include <linux/time_types.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 
 #include "bin/mayfly-restore/zygote.h"
+
+#define LESSONS 2u            /* the first may be a trial that did little */
+#define LESSON_NS 300000000ull /* for the first work of a restored process */
+
+struct lessons {
+	uint32_t wanted;
+	int pagemap;     /* of who is to be looked at; -1: nobody yet */
+	uint64_t due_ns;
+};
 
 static void prepare_pages(struct zygote *z)
 {
@@ -31,20 +41,49 @@ static _Noreturn void be_spare(struct zygote *z)
 	request_serve(z);
 }
 
-/* Until it took a request or ended: then its end of the pipe is closed. What it has to say comes before that. */
-static void wait_for_spare(struct zygote *z, int pipe)
+/* ---- lessons ---- */
+
+static int64_t ms_left(const struct lessons *l)
 {
-	unsigned char *to = (unsigned char *)z->learned;
-	uint64_t room = sizeof z->learned, n = 0;
-	for (;;) {
-		long got = SYS(read, pipe, to + n, room - n);
-		if (got <= 0 || n + (uint64_t)got >= room)
-			break;
-		n += (uint64_t)got;
+	int64_t ms = (int64_t)(l->due_ns - sys_now_ns()) / 1000000;
+	return l->pagemap < 0 ? -1 : ms < 0 ? 0 : ms;
+}
+
+static void take_lesson(struct zygote *z, struct lessons *l)
+{
+	int pagemap = lesson_receive(z);
+	if (l->pagemap >= 0 || l->wanted == 0) {
+		SYS(close, pagemap);
+		return;
 	}
-	if (n >= sizeof *z->hot) {
-		z->hot_count = (uint32_t)(n / sizeof *z->hot);
-		memcpy(z->hot, z->learned, n);
+	l->pagemap = pagemap;
+	l->due_ns = sys_now_ns() + LESSON_NS;
+}
+
+/* For those that are made from now on. */
+static void learn(struct zygote *z, struct lessons *l)
+{
+	if (lesson_read(z, l->pagemap))
+		l->wanted--;
+	SYS(close, l->pagemap);
+	l->pagemap = -1;
+	z->lesson_wanted = l->wanted > 0;
+}
+
+/* ---- spares ---- */
+
+/* Until it took a request or ended: then its end of the pipe is closed. */
+static void wait_for_spare(struct zygote *z, int pipe, struct lessons *l)
+{
+	for (;;) {
+		struct pollfd p[] = {{pipe, POLLIN, 0}, {z->lesson[0], POLLIN, 0}};
+		long n = SYS(poll, p, 2, ms_left(l));
+		if (n < 0 || p[0].revents)
+			return;
+		if (p[1].revents)
+			take_lesson(z, l);
+		if (l->pagemap >= 0 && ms_left(l) == 0)
+			learn(z, l);
 	}
 }
 
@@ -55,34 +94,35 @@ static bool is_left_alone(struct zygote *z)
 	return SYS(recvfrom, z->socket, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT, 0, 0) == 0;
 }
 
-static void nap(void)
+static void make_spare(struct zygote *z, struct lessons *l)
 {
-	const struct __kernel_timespec moment = {0, 10000000};
-	SYS(nanosleep, &moment, 0);
+	static const struct __kernel_timespec moment = {0, 10000000};
+	struct clone_args args = {.exit_signal = SIGCHLD};
+	int pipe[2];
+	if (SYS(pipe2, pipe, O_CLOEXEC) < 0) {
+		SYS(nanosleep, &moment, 0);
+		return;
+	}
+	z->taken = pipe[1];
+	long pid = sys_clone(&z->key, &args);
+	if (pid == 0) {
+		SYS(close, pipe[0]);
+		be_spare(z);
+	}
+	SYS(close, pipe[1]);
+	if (pid > 0)
+		wait_for_spare(z, pipe[0], l);
+	else
+		SYS(nanosleep, &moment, 0);
+	SYS(close, pipe[0]);
 }
 
 _Noreturn void spare_loop(struct zygote *z)
 {
-	while (!is_left_alone(z)) {
-		int pipe[2];
-		struct clone_args args = {.exit_signal = SIGCHLD};
-		if (SYS(pipe2, pipe, O_CLOEXEC) < 0) {
-			nap();
-			continue;
-		}
-		z->taken = pipe[1];
-		long pid = sys_clone(&z->key, &args);
-		if (pid == 0) {
-			SYS(close, pipe[0]);
-			be_spare(z);
-		}
-		SYS(close, pipe[1]);
-		if (pid > 0)
-			wait_for_spare(z, pipe[0]);
-		else
-			nap();
-		SYS(close, pipe[0]);
-	}
+	struct lessons lessons = {.wanted = LESSONS, .pagemap = -1};
+	z->lesson_wanted = true;
+	while (!is_left_alone(z))
+		make_spare(z, &lessons);
 	SYS(exit_group, 0);
 	__builtin_unreachable();
 }

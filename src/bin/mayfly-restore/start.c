@@ -39,6 +39,7 @@ _Noreturn void start_loading(struct zygote *z, uint64_t own_vdso)
 	memory_describe(z, leader, memory_has_own_exe(z, leader) ? -1 : RESTORE_FILES_FD + (int)leader->exe);
 	frame_make_all(z);
 	fds_keep_low(z);
+	lesson_start(z);
 	request_prepare(z);
 	identity_filter(z);
 	struct restore_reply ready = {.step = RESTORE_READY, .bytes = z->head->page_count * IMAGE_PAGE};

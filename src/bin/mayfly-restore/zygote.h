@@ -7,7 +7,7 @@
  *   self.c      where we live: tables, moving the program, vdso and everything else out of the way
  *   memory.c    mappings and their pages
  *   frame.c     each thread's registers as a signal frame, made once
- *   spare.c     copies of the zygote, made ahead; learn.c: which pages they prepare
+ *   spare.c     copies of the zygote, made ahead; lesson.c: which pages they prepare
  *   request.c   one request, in a spare
  *   enter.c     control groups and namespaces of the sandbox; making the leader
  *   identity.c  rights: those of the zygote, and giving up all of them in the restored processes
@@ -55,7 +55,7 @@ struct hot {
 };
 
 #define HOT_RUNS 4096u
-#define HOT_PAGES 4096u            /* in all */
+#define HOT_PAGES 2048u            /* in all */
 #define HOT_MAPPING (1ull << 30)   /* bytes; larger mappings are not looked through */
 
 /* Shared by the processes of one restored tree. */
@@ -86,7 +86,9 @@ struct zygote {
 	bool patch_tid;         /* the C library keeps the leader's id where the kernel clears it at its end */
 	bool any_late;          /* mappings that can be made only in the restored process */
 	uint32_t hot_count;
-	struct hot hot[HOT_RUNS], learned[HOT_RUNS];
+	struct hot hot[HOT_RUNS];
+	int lesson[2];          /* from leaders to the zygote */
+	bool lesson_wanted;
 	char main_stack[MAIN_STACK] __attribute__((aligned(64)));
 
 	/* From here on: what one request, or a restored process, writes. */
@@ -148,9 +150,14 @@ void identity_filter(struct zygote *z);
 void limits_of_zygote(struct zygote *z);
 void limits_apply(struct zygote *z, const struct image_process *p);
 
-/* spare.c, learn.c, request.c, enter.c */
+/* lesson.c: z->hot. lesson_give is the leader's; lesson_read is false when the process is gone. */
+void lesson_start(struct zygote *z);
+void lesson_give(struct zygote *z);
+int lesson_receive(struct zygote *z);
+bool lesson_read(struct zygote *z, int pagemap);
+
+/* spare.c, request.c, enter.c */
 _Noreturn void spare_loop(struct zygote *z);
-void learn(struct zygote *z, int pagemap);
 void request_prepare(struct zygote *z);
 _Noreturn void request_serve(struct zygote *z);
 void enter_sandbox(struct zygote *z);

@@ -18,14 +18,10 @@
 #define RESTORE_MAX_GROUPS 8u
 #define RESTORE_MAX_CONNECTIONS 32u
 
-/* RESTORE_LEARN: with one descriptor, /proc/PID/pagemap of a leader that was restored from this zygote and has worked since;
- * later ones find the pages that it needed made ready. No reply. */
-enum restore_kind { RESTORE_START, RESTORE_LEARN };
-
 struct restore_request {
 	uint32_t groups, cgroup2, connections;
 	uint32_t uid, gid; /* inside */
-	uint32_t kind;     /* enum restore_kind */
+	uint32_t reserved;
 };
 
 /* Where the time goes; each ends when the next begins. In the order of a restore. */
