@@ -146,7 +146,8 @@ class SnapshotCase(unittest.TestCase):
         return comm(pid)
 
     def zygotes(self):
-        return [p for p in self.server.children() if comm(p) == "mayfly-restore"]
+        """Those of mayflyd; what they have forked ahead of requests is theirs."""
+        return [p for p in self.server.children() if comm(p) == "mayfly-restore" and parent(p) == self.server.process.pid]
 
 
 def comm(pid):
@@ -155,6 +156,14 @@ def comm(pid):
             return f.read().strip()
     except OSError:
         return ""
+
+
+def parent(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return int(f.read().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def snapshots(server):

@@ -215,7 +215,8 @@ class Restarts(SnapshotCase):
         self.nothing_is_left()
 
     def nothing_is_left(self):
-        everyone, data, group = self.server.children(), self.server.data, test_crash.groups_of(self.server.process.pid)
+        everyone, data = self.server.children(), self.server.data
+        group = test_crash.groups_of(self.server.child("mayfly-init"))
         self.assertEqual(self.server.stop(), 0)
         self.assertEqual([p for p in everyone if alive(p)], [])
         self.assertEqual(test_crash.group_folders(group), [])

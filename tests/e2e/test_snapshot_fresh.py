@@ -106,11 +106,14 @@ class Fresh(SnapshotCase):
             self.assertEqual(len([e for e in events if "said by" in e["message"]]), 1)
 
     def test_credentials_work(self):
-        source = ("import os\ndef handler(e, c):\n"
+        source = ("import os\ndef handler(e, c):\n    if e.get('exit'):\n        os._exit(3)\n"
                   "    return {k: os.environ[k] for k in ('AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN')}\n")
-        name, _ = self.ready({"app.py": source}, tags=SINGLE)
+        name, _ = self.ready({"app.py": source})
+        self.call(name, {"exit": True})
         import boto3
-        e = self.call(name).value
+        answer = self.call(name)
+        self.assertEqual(answer.kind, "restored")
+        e = answer.value
         sts = boto3.client("sts", endpoint_url=self.server.url, region_name="us-east-1", aws_access_key_id=e["AWS_ACCESS_KEY_ID"],
                            aws_secret_access_key=e["AWS_SECRET_ACCESS_KEY"], aws_session_token=e["AWS_SESSION_TOKEN"])
         self.assertEqual(sts.get_caller_identity()["Account"], "000000000000")
