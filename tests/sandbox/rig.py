@@ -116,6 +116,11 @@ class Env:
         self.api, self.endpoint, self.log, self.freeze, self.peak = m.fds[:5]
         self.parked, self.inner = (m.fds[5:] + [-1, -1])[:2]
 
+    def say(self, text):
+        """Answers the request that a restored runtime is parked in."""
+        body = text.encode()
+        self.connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
     def read(self, until=None, timeout=WAIT_S):
         """Reads the log until `until` is in it, or its end."""
         end = time.monotonic() + timeout
@@ -313,6 +318,48 @@ class Server:
         env.text = env.finish()
         env.close()
         return env
+
+    # ---- images
+
+    def snapshot(self, env, park=0, close=0, key=None):
+        """Parked in a GET on the connection that comes now: SNAPSHOT; the answer, and the key."""
+        listener = socket.socket(fileno=os.dup(env.api))
+        listener.settimeout(WAIT_S)
+        peer, at = listener.accept()
+        peer.settimeout(WAIT_S)
+        asked = b""
+        while b"\r\n\r\n" not in asked:
+            asked += peer.recv(4096)
+        key = key or os.urandom(32)
+        self.send("SNAPSHOT", struct.pack("<Q32sIIII", env.id, key, park, at[1], close, 0))
+        done = self.expect("SNAPSHOT_DONE", lambda m: m.env_id == env.id)
+        peer.close()
+        listener.close()
+        env.wait()
+        return done, key
+
+    def image(self, files, argv=("/usr/bin/python3", "/var/task/run.py"), keep=True, **more):
+        """Key and code folder of a new image."""
+        code = self.code(files)
+        env = self.run(list(argv), code, **more)
+        done, key = self.snapshot(env)
+        env.close()
+        assert done.code == 0, f"{ERRORS[done.code]}: {done.msg}"
+        if keep:
+            self.send("IMAGE_KEEP", key)
+        return key, code
+
+    def restore(self, key, code, how=RESTORE, **more):
+        env = self.run(["none"], code, how=how, key=key, **more)
+        env.connection = socket.socket(fileno=os.dup(env.parked))
+        env.connection.settimeout(WAIT_S)
+        return env
+
+    def refused(self, key, code, how=RESTORE, **more):
+        """The message of ENV_FAILED."""
+        env = self.request(["none"], code, how=how, key=key, **more)
+        m = self.expect("ENV_FAILED", lambda m: m.env_id == env.id)
+        return ERRORS[m.code], m.msg
 
     def stop(self, timeout=WAIT_S):
         """Ends it as an operator does; its exit status."""

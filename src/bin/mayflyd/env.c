@@ -254,6 +254,7 @@ void envs_begin(struct server *s)
 {
 	attacher_init(s);
 	env_cleaner_init(s);
+	env_watcher_init(s);
 	envs_pump(s);
 }
 
@@ -261,6 +262,7 @@ void envs_release(struct server *s)
 {
 	hand_stop(&s->envs.attacher);
 	hand_stop(&s->envs.cleaner);
+	hand_stop(&s->envs.watcher);
 	while (s->envs.net_count)
 		close(s->envs.nets[--s->envs.net_count]);
 	for (unsigned state = 0; state < ENV_STATE_COUNT; state++) {

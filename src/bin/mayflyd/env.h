@@ -30,11 +30,12 @@ struct env {
 	unsigned slot;
 	bool requested; /* control asked for it: id and the fields below are set (by env_set_requested) */
 	bool started; /* control knows */
-	bool ordered_dead, pooled;
+	bool ordered_dead, pooled, watched, out_of_memory;
 	uint64_t id, asked_ns;
 	struct ipc_env_start start;
 	int launch_fd, code_fd, layer_fds[LIMIT_LAYERS];
 	struct zygote *zygote; /* to be restored from; held */
+	uint64_t image_bytes;  /* that it shared with the zygote at first */
 	uint64_t restore_ns;   /* when a restore could begin: it was asked for, and the sandbox was there */
 	pid_t pid; /* of mayfly-init; 0 when none is alive; set by env_set_pid */
 	int status; /* of mayfly-init, once reaped */
@@ -60,7 +61,7 @@ struct envs {
 	uint64_t asked_ns; /* when control asked last */
 	struct env **slots; /* NULL: free */
 	unsigned slot_count, slot_from; /* all before slot_from are taken */
-	struct hand attacher, cleaner;
+	struct hand attacher, cleaner, watcher;
 	int nets[ENV_NETS_MAX]; /* network namespaces of ended ones, for new ones (sandbox_make) */
 	unsigned net_count;
 	unsigned pool_failures; /* in a row: the pool then waits */

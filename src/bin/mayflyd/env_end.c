@@ -36,6 +36,7 @@ static void clean(struct env *e)
 	struct envs *all = &e->server->envs;
 	env_move(e, ENV_CLEANING);
 	env_release_zygote(e, false);
+	env_unwatch(e);
 	ev_timer_stop(&e->grace);
 	ev_timer_stop(&e->boost);
 	/* Nothing lives in there, and nothing was changed from outside. */
@@ -66,7 +67,7 @@ static void read_end(struct env *e, struct ipc_env_exited *out)
 	}
 	if (e->ordered_dead)
 		out->how = EXIT_KILLED;
-	else if (out->how == EXIT_SIGNAL && out->status == SIGKILL && cgroup_oom(&e->server->base.cgroup, e->slot))
+	else if (e->out_of_memory || (out->how == EXIT_SIGNAL && out->status == SIGKILL && cgroup_oom(&e->server->base.cgroup, e->slot)))
 		out->how = EXIT_OOM;
 }
 

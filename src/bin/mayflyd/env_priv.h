@@ -1,4 +1,4 @@
-/* What the files of env.h share: env.c (states, what is next), env_make.c, env_start.c, env_end.c, env_clean.c, env_messages.c (what control
+/* What the files of env.h share: env.c (states, what is next), env_make.c, env_start.c, env_end.c, env_clean.c, env_memory.c, env_messages.c (what control
  * asks for), env_dump.c. */
 #ifndef MAYFLYD_ENV_PRIV_H
 #define MAYFLYD_ENV_PRIV_H
@@ -46,6 +46,10 @@ void env_conclude(struct env *e);
 /* The cleaner: removes control groups and /tmp of those in ENV_CLEANING, then frees them. */
 void env_cleaner_init(struct server *s);
 void env_clean(struct env *e);
+/* The watcher: ends restored ones that use more memory than they may. */
+void env_watcher_init(struct server *s);
+void env_watch(struct env *e);
+void env_unwatch(struct env *e);
 void env_end_boost(struct env *e);
 
 #endif

@@ -62,7 +62,7 @@ static void describe_restored(const struct env *e, uint64_t now_ns, struct ipc_e
 	body->restored = 1;
 	body->park = (uint8_t)e->zygote->facts.park;
 	body->restore_ns = now_ns - e->restore_ns;
-	body->image_bytes = e->zygote->facts.resident_bytes;
+	body->image_bytes = e->image_bytes;
 }
 
 static int send_started(struct env *e, struct error *err)
@@ -76,6 +76,8 @@ static int send_started(struct env *e, struct error *err)
 		return -1;
 	struct ipc_env_started body = {.env_id = e->id, .sandbox_ns = now_ns - e->asked_ns, .pid = (uint32_t)e->pid,
 	                               .cgroup_v2 = s->base.cgroup.freezer_v2, .pooled = e->pooled};
+	if (e->zygote)
+		e->image_bytes = e->zygote->facts.resident_bytes;
 	if (e->zygote)
 		describe_restored(e, now_ns, &body);
 	int fds[] = {e->api_fd, e->endpoint_fd, e->log_fd, freeze, peak, parked, e->spare_fd};
@@ -138,6 +140,7 @@ static void finish(struct env *e, struct error *why)
 		env_die(e);
 	} else {
 		env_move(e, ENV_RUNNING);
+		env_watch(e);
 		ev_timer_after(s->loop, &e->boost, LIMIT_INIT_MS * NS_PER_MS);
 	}
 	envs_pump(s);

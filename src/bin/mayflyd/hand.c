@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -90,6 +91,15 @@ static void close_others(const struct hand *h, int sock)
 	syscall(SYS_close_range, from, ~0u, 0);
 }
 
+static bool wait_packet(struct server *s, struct hand *h, int sock)
+{
+	struct pollfd p = {.fd = sock, .events = POLLIN};
+	int rc = 0;
+	while (h->idle && rc == 0)
+		rc = poll(&p, 1, h->idle(s, h));
+	return rc >= 0 || errno == EINTR;
+}
+
 static _Noreturn void run_child(struct server *s, struct hand *h, int sock)
 {
 	static struct hand_task task;
@@ -100,7 +110,7 @@ static _Noreturn void run_child(struct server *s, struct hand *h, int sock)
 	setsid(); /* a terminal's signals are for mayflyd, which ends us after what it needs us for */
 	close_others(h, sock);
 	h->io.fd = sock;
-	while (receive(sock, &task)) {
+	while (wait_packet(s, h, sock) && receive(sock, &task)) {
 		h->work(s, h, &task);
 		for (unsigned i = 0; i < task.fd_count; i++)
 			cleanup_close(&task.fds[i]);

@@ -37,10 +37,14 @@ struct hand_task {
 struct hand {
 	const char *name;
 	void (*work)(struct server *s, struct hand *h, struct hand_task *task);
+	/* In the child, when its time has come: returns the milliseconds until the next time, or -1. May be NULL. Called once at
+	 * first, and after each packet. */
+	int (*idle)(struct server *s, struct hand *h);
 	/* In mayflyd: what hand_answer sent. */
 	void (*answered)(struct server *s, struct hand *h, const void *packet, size_t n);
 	void (*died)(struct server *s, struct hand *h);
 	int keep[HAND_KEEP]; /* -1: none */
+	void *state;         /* the child's own */
 	/* private */
 	struct server *server;
 	pid_t pid;

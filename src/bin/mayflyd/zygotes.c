@@ -146,6 +146,7 @@ static void on_reply(struct zygote *z, const struct restore_reply *reply)
 	}
 	ev_timer_stop(&z->timer);
 	z->ready = true;
+	z->facts.resident_bytes = z->bytes = reply->bytes;
 	if (!z->users && z->once) {
 		retire(z);
 		return;

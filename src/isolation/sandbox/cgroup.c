@@ -17,7 +17,7 @@
 #include "core/spec/limits.h"
 #include "isolation/sandbox/cgroup_priv.h"
 
-#define FILE_MAX 4096
+#define FILE_MAX 16384
 
 struct path {
 	char text[CGROUP_PATH_MAX + 128];
@@ -213,6 +213,49 @@ int cgroup_peak_fd(const struct cgroup *cg, unsigned slot, struct error *err)
 	if (cg->v2 && access(p.text, F_OK) < 0) /* memory.peak came with Linux 5.19 */
 		p = join(cg, cg->root, "", (int)slot, "memory.current");
 	return open_file(p.text, O_RDONLY, err);
+}
+
+int cgroup_usage_fd(const struct cgroup *cg, unsigned slot, struct error *err)
+{
+	return open_file(join(cg, cg->root, cg->ops->memory_hierarchy, (int)slot, cg->ops->usage_file).text, O_RDONLY, err);
+}
+
+static uint64_t stat_value(const char *text, const char *prefix, const char *name)
+{
+	char line[64];
+	int n = snprintf(line, sizeof line, "\n%s%s ", prefix, name);
+	const char *at = text ? strstr(text, line) : NULL;
+	return at ? strtoull(at + n, NULL, 10) : 0;
+}
+
+uint64_t cgroup_cache_bytes(const struct cgroup *cg, unsigned slot)
+{
+	struct path p = join(cg, cg->root, cg->ops->memory_hierarchy, (int)slot, "memory.stat");
+	CLEANUP_FREE char *text = io_read_file(AT_FDCWD, p.text, FILE_MAX, NULL, NULL);
+	const char *prefix = cg->ops->stat_prefix;
+	return stat_value(text, prefix, "inactive_file") + stat_value(text, prefix, "active_file");
+}
+
+void cgroup_shrink(const struct cgroup *cg, unsigned slot, uint64_t bytes, uint64_t limit_bytes)
+{
+	const struct cgroup_ops *ops = cg->ops;
+	cgroup_put(cg, slot, ops->memory_hierarchy, ops->shrink_file, bytes, NULL);
+	if (ops->shrink_is_limit)
+		cgroup_put(cg, slot, ops->memory_hierarchy, ops->shrink_file, limit_bytes, NULL);
+	else
+		cgroup_put_text(cg, slot, ops->memory_hierarchy, ops->shrink_file, "max", NULL);
+}
+
+uint64_t cgroup_memory_number(const struct cgroup *cg, unsigned slot)
+{
+	struct stat st;
+	return stat(join(cg, cg->root, cg->ops->memory_hierarchy, (int)slot, "").text, &st) < 0 ? 0 : st.st_ino;
+}
+
+char *cgroup_processes(const struct cgroup *cg, unsigned slot)
+{
+	struct path p = join(cg, cg->root, cg->ops->memory_hierarchy, (int)slot, "cgroup.procs");
+	return io_read_file(AT_FDCWD, p.text, 1 << 20, NULL, NULL);
 }
 
 int cgroup_thaw(const struct cgroup *cg, unsigned slot)

@@ -52,6 +52,16 @@ int cgroup_peak_fd(const struct cgroup *cg, unsigned slot, struct error *err);  
 /* The v1 groups' "tasks" files, writable, for a process that joins by itself; returns how many. cgroup2 groups are joined by
  * cgroup_clone_fd. */
 int cgroup_task_fds(const struct cgroup *cg, unsigned slot, int fds[CGROUP_HIERARCHIES_MAX], struct error *err);
+int cgroup_usage_fd(const struct cgroup *cg, unsigned slot, struct error *err); /* readable: bytes in use now */
+/* Of these, what the kernel can take back: pages of files. */
+uint64_t cgroup_cache_bytes(const struct cgroup *cg, unsigned slot);
+/* Makes the kernel take pages of files back until no more than `bytes` are in use; `limit_bytes` is the group's limit, before
+ * and after. */
+void cgroup_shrink(const struct cgroup *cg, unsigned slot, uint64_t bytes, uint64_t limit_bytes);
+/* The group's number in /proc/kpagecgroup; 0: not known. */
+uint64_t cgroup_memory_number(const struct cgroup *cg, unsigned slot);
+/* The group's process numbers, one a line; NULL: none, or not known. Freed by the caller. */
+char *cgroup_processes(const struct cgroup *cg, unsigned slot);
 int cgroup_thaw(const struct cgroup *cg, unsigned slot);
 /* Whether the kernel ended a process of it for want of memory. */
 bool cgroup_oom(const struct cgroup *cg, unsigned slot);

@@ -11,6 +11,8 @@ struct cgroup_ops {
 	int (*limit)(const struct cgroup *cg, unsigned slot, const struct cgroup_limits *limits, struct error *err);
 	int (*cpu)(const struct cgroup *cg, unsigned slot, uint32_t memory_mb, struct error *err);
 	const char *peak_hierarchy, *peak_file;
+	const char *memory_hierarchy, *usage_file, *shrink_file, *stat_prefix;
+	bool shrink_is_limit; /* else a limit of its own, "max" when there is none */
 	const char *oom_hierarchy, *oom_file;
 	const char *swap_hierarchy, *swap_file; /* there where swap is accounted for */
 };
