@@ -131,6 +131,11 @@ if os.fork() == 0:
     os.setsid()
     time.sleep(1000)
 time.sleep(0.1)""", "session"),
+    "opened_twice": ("""
+f = tempfile.TemporaryFile()
+g = open(f"/proc/self/fd/{f.fileno()}", "w+b")""", "twice"),
+    "semaphores": ("assert libc.semget(0, 1, 0o1600) >= 0", "System V semaphores"),
+    "queue": ("assert libc.msgget(0, 0o1600) >= 0", "System V message queues"),
     "tmp_socket": ("""
 s = socket.socket(socket.AF_UNIX)
 s.bind("/tmp/left")

@@ -72,7 +72,7 @@ static int save_tmp(struct dump *d, struct error *err)
 static int save_all(struct dump *d, int out_fd, uint64_t begin, struct error *err)
 {
 	if (dump_freeze(d, err) < 0 || save_processes(d, err) < 0 || dump_fds(d, err) < 0 || count_connections(d, err) < 0 ||
-	    save_tmp(d, err) < 0)
+	    dump_ipc(d, err) < 0 || save_tmp(d, err) < 0)
 		return -1;
 	for (uint32_t i = 0; i < d->count; i++) {
 		if (image_add(&d->image, IMAGE_PROCESSES, &d->processes[i].row, err) < 0)

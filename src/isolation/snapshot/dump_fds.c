@@ -18,6 +18,7 @@
 #define MAX_INFO (1u << 20)
 /* Set when a file is opened, of no meaning afterwards. */
 #define OPENING_FLAGS (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
+#define MADE_WITHOUT_NAME O_TMPFILE /* of two bits, one of which is O_DIRECTORY's */
 
 int dump_same_open(pid_t a, int a_fd, pid_t b, int b_fd, struct error *err)
 {
@@ -78,6 +79,8 @@ static int64_t add_object(struct dump *d, uint32_t process, const struct dump_op
 	struct dump_object known = {.process = process, .fd = o->fd, .device = o->device, .inode = o->inode,
 		.type = o->mode & S_IFMT};
 	row.flags = (uint32_t)dump_number(o->info, "flags", 8) & ~(uint32_t)OPENING_FLAGS;
+	if ((row.flags & MADE_WITHOUT_NAME) == MADE_WITHOUT_NAME)
+		row.flags &= ~(uint32_t)MADE_WITHOUT_NAME;
 	row.position = dump_number(o->info, "pos", 10);
 	if (row.flags & O_ASYNC)
 		return dump_unsupported(o->process, err, "asked for signals from descriptor %d (O_ASYNC)", o->fd);

@@ -119,6 +119,17 @@ static int save_content(struct dump *d, const struct dump_open *o, struct image_
 	return at < 0 ? -1 : 0;
 }
 
+/* What is kept as a copy can't be shared by two descriptions that were opened one by one. */
+static int check_single(const struct dump *d, const struct dump_open *o, struct error *err)
+{
+	const struct dump_object *objects = (const void *)d->objects.data;
+	for (size_t i = 0; i < d->objects.len / sizeof *objects; i++) {
+		if (objects[i].device == o->device && objects[i].inode == o->inode)
+			return dump_unsupported(o->process, err, "opened %s twice", o->link);
+	}
+	return 0;
+}
+
 static int save_name(struct dump *d, struct image_object *row, const char *name, struct error *err)
 {
 	int64_t at = image_add_string(&d->image, name, err);
@@ -139,7 +150,7 @@ static int save_memfd(struct dump *d, const struct dump_open *o, struct image_ob
 		return dump_unsupported(o->process, err, "holds a memory file of an unknown kind");
 	row->kind = OBJECT_MEMFD;
 	row->seals = (uint32_t)seals;
-	return save_name(d, row, name, err) < 0 ? -1 : save_content(d, o, row, err);
+	return check_single(d, o, err) < 0 || save_name(d, row, name, err) < 0 ? -1 : save_content(d, o, row, err);
 }
 
 /* A file that has no name any more and is not mapped is as good as a memory file. */
@@ -148,7 +159,7 @@ static int save_deleted(struct dump *d, const struct dump_open *o, struct image_
 	if (!S_ISREG(o->mode))
 		return dump_unsupported(o->process, err, "holds %s", o->link);
 	row->kind = OBJECT_MEMFD;
-	return save_name(d, row, "deleted", err) < 0 ? -1 : save_content(d, o, row, err);
+	return check_single(d, o, err) < 0 || save_name(d, row, "deleted", err) < 0 ? -1 : save_content(d, o, row, err);
 }
 
 /* Files of /proc: the process's own are its own again, whatever its number; another's would be the wrong one's. */

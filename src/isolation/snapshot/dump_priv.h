@@ -117,6 +117,7 @@ int dump_threads(struct dump *d, uint32_t process, struct error *err);
 int dump_process(struct dump *d, uint32_t process, struct error *err);
 int dump_new_pid(struct dump *d, struct error *err); /* dump_identity.c */
 int dump_fds(struct dump *d, struct error *err);
+int dump_ipc(const struct dump *d, struct error *err);
 int dump_pages(struct dump *d, int out_fd, struct error *err);
 
 /* dump_file.c: row of a file; -1 on error. `link` is below /proc/PID; path as the kernel prints it. */
