@@ -403,4 +403,5 @@ TESTS(T(late_binding_gives_the_first_free_environment), T(idle_ones_are_frozen_t
       T(a_version_without_environment_is_not_starved), T(concurrency_as_lambda_counts_it),
       T(an_answered_invocation_counts_no_more), T(failed_starts_end),
       T(a_failed_restore_costs_nobody_anything), T(an_environment_of_single_use_serves_once),
-      T(start_rate_does_not_hold_back_single_use), T(quick_starts_do_not_wait_for_slow_ones), T(start_rate_is_lambdas), T(dropped_versions_end), T(ten_thousand_environments))
+      T(start_rate_does_not_hold_back_single_use),
+      T(quick_starts_do_not_wait_for_slow_ones), T(start_rate_is_lambdas), T(dropped_versions_end), T(ten_thousand_environments))
