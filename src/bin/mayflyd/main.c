@@ -29,8 +29,8 @@ static void on_children(struct server *s)
 	pid_t pid;
 	/* Helpers are reaped here too; their sockets tell what they did. */
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (!control_reaped(s, pid, status))
-			env_reaped(s, pid, status);
+		if (!control_reaped(s, pid, status) && !env_reaped(s, pid, status))
+			zygote_reaped(s, pid);
 	}
 }
 

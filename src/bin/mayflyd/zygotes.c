@@ -103,6 +103,22 @@ void zygote_put(struct zygote *z, bool worked)
 		destroy(z);
 }
 
+bool zygote_reaped(struct server *s, pid_t pid)
+{
+	struct error why = {0};
+	LIST_FOREACH(l, &s->zygotes.all) {
+		struct zygote *z = CONTAINER_OF(l, struct zygote, link);
+		if (z->pid != pid)
+			continue;
+		error_set(&why, ERR_INTERNAL, "the process that holds the image ended");
+		z->pid = 0;
+		ev_io_stop(&z->io);
+		failed(z, &why);
+		return true;
+	}
+	return false;
+}
+
 /* ---- room ---- */
 
 static void make_room(struct server *s, const struct zygote *but)

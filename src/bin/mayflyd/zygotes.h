@@ -52,6 +52,8 @@ struct zygote *zygote_want(struct server *s, struct image_entry *image, const st
 void zygote_put(struct zygote *z, bool worked);
 /* Whoever waits for it is told (env_zygote_failed); its image is left alone. */
 void zygote_end(struct server *s, struct zygote *z);
+/* A child was reaped; true when it was one of these (its socket may be open still, in a child of its own). */
+bool zygote_reaped(struct server *s, pid_t pid);
 /* It did not answer in time, or died at work: it ends, and counts as a failure of its image. */
 void zygote_suspect(struct zygote *z, const char *why);
 
