@@ -30,13 +30,32 @@ void limits_of_zygote(struct zygote *z)
 	}
 }
 
+static void wanted(const struct zygote *z, const struct image_process *p, uint32_t i, uint64_t limit[2])
+{
+	limit[1] = least(p->limits[i].hard, z->own_limits[i][1]);
+	for (size_t k = 0; k < sizeof sandbox / sizeof *sandbox; k++)
+		limit[1] = sandbox[k].what == i ? least(limit[1], sandbox[k].hard) : limit[1];
+	limit[0] = least(p->limits[i].soft, limit[1]);
+}
+
+void limits_inherit(struct zygote *z)
+{
+	static const uint32_t harmless[] = {RLIMIT_CORE, RLIMIT_MEMLOCK, RLIMIT_STACK, RLIMIT_MSGQUEUE};
+	for (size_t k = 0; k < sizeof harmless / sizeof *harmless; k++) {
+		uint32_t i = harmless[k];
+		/* A tree's processes have limits of their own: they are not to find lower ones. */
+		if (z->process_count > 1)
+			return;
+		wanted(z, z->processes, i, z->own_limits[i]);
+		need(z, RESTORE_TABLES, SYS(prlimit64, 0, i, z->own_limits[i], 0), i);
+	}
+}
+
 void limits_apply(struct zygote *z, const struct image_process *p)
 {
 	for (uint32_t i = 0; i < LIMITS; i++) {
-		uint64_t hard = least(p->limits[i].hard, z->own_limits[i][1]);
-		for (size_t k = 0; k < sizeof sandbox / sizeof *sandbox; k++)
-			hard = sandbox[k].what == i ? least(hard, sandbox[k].hard) : hard;
-		const uint64_t limit[2] = {least(p->limits[i].soft, hard), hard};
+		uint64_t limit[2];
+		wanted(z, p, i, limit);
 		if (limit[0] != z->own_limits[i][0] || limit[1] != z->own_limits[i][1])
 			need(z, RESTORE_SIGNALS, SYS(prlimit64, 0, i, limit, 0), i);
 	}

@@ -102,11 +102,12 @@ static void set_flags(struct zygote *z, uint32_t row)
 {
 	const struct image_object *o = &z->objects[row];
 	int fd = z->object_fds[row];
-	/* Files got theirs when they were opened; of the rest most have none. */
+	/* Files got theirs when they were opened; of what we make most have none. */
 	if (o->kind == OBJECT_FILE || o->kind == OBJECT_EPOLL)
 		return;
 	uint32_t made_with = o->kind == OBJECT_EVENTFD ? O_NONBLOCK : 0;
-	if (((o->flags ^ made_with) & SETTABLE) || o->kind == OBJECT_LOG)
+	bool given = o->kind == OBJECT_LOG || o->kind == OBJECT_NEXT || o->kind == OBJECT_CONNECTION;
+	if (((o->flags ^ made_with) & SETTABLE) || given)
 		need(z, RESTORE_OBJECTS, SYS(fcntl, fd, F_SETFL, o->flags & SETTABLE), row);
 }
 

@@ -100,6 +100,7 @@ static void start_tree(struct zygote *z)
 _Noreturn void process_restore(struct zygote *z, uint32_t row)
 {
 	const struct image_process *p = &z->processes[row];
+	SYS(umask, p->umask);
 	if (row == 0) {
 		identity_give_up(z);
 		reached(z, RESTORE_AT_IDENTITY);
@@ -107,6 +108,8 @@ _Noreturn void process_restore(struct zygote *z, uint32_t row)
 		objects_build(z);
 		reached(z, RESTORE_AT_OBJECTS);
 	}
+	if (p->dumpable != z->processes[0].dumpable)
+		SYS(prctl, PR_SET_DUMPABLE, p->dumpable == 1, 0, 0, 0);
 	memory_late(z, p);
 	lead(z, p, row);
 	clone_children(z, row);
@@ -115,7 +118,6 @@ _Noreturn void process_restore(struct zygote *z, uint32_t row)
 		lesson_give(z);
 	fds_place(z, p);
 	need(z, RESTORE_SIGNALS, SYS(chdir, z->blob + p->cwd), row);
-	SYS(umask, p->umask);
 	limits_apply(z, p);
 	join_group(z, p, row);
 	set_signals(z, p, row);

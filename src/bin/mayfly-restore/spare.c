@@ -16,6 +16,8 @@
 #define LESSONS 2u            /* the first may be a trial that did little */
 #define LESSON_NS 300000000ull /* for the first work of a restored process */
 
+#define REST_MS 3
+
 struct lessons {
 	uint32_t wanted;
 	int pagemap;     /* of who is to be looked at; -1: nobody yet */
@@ -117,12 +119,21 @@ static void make_spare(struct zygote *z, struct lessons *l)
 	SYS(close, pipe[0]);
 }
 
+/* Whoever was restored just now needs the processors more, unless somebody waits already. */
+static void give_way(struct zygote *z)
+{
+	struct pollfd p = {z->socket, POLLIN, 0};
+	SYS(poll, &p, 1, REST_MS);
+}
+
 _Noreturn void spare_loop(struct zygote *z)
 {
 	struct lessons lessons = {.wanted = LESSONS, .pagemap = -1};
 	z->lesson_wanted = true;
-	while (!is_left_alone(z))
+	while (!is_left_alone(z)) {
 		make_spare(z, &lessons);
+		give_way(z);
+	}
 	SYS(exit_group, 0);
 	__builtin_unreachable();
 }

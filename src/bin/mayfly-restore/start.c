@@ -38,6 +38,7 @@ _Noreturn void start_loading(struct zygote *z, uint64_t own_vdso)
 	const struct image_process *leader = z->processes;
 	memory_describe(z, leader, memory_has_own_exe(z, leader) ? -1 : RESTORE_FILES_FD + (int)leader->exe);
 	frame_make_all(z);
+	limits_inherit(z);
 	fds_keep_low(z);
 	lesson_start(z);
 	request_prepare(z);

@@ -81,7 +81,7 @@ static void set_up(struct zygote *z, uint32_t row, bool needs_name)
 /* On the new thread's little stack: where it finds its row. */
 struct entry {
 	struct zygote *z;
-	uint32_t row, count;
+	uint32_t row;
 	bool needs_name;
 };
 
@@ -90,8 +90,6 @@ static void thread(void *argument)
 	struct entry *e = argument;
 	struct zygote *z = e->z;
 	set_up(z, e->row, e->needs_name);
-	if (__atomic_add_fetch(&z->arrived, 1, __ATOMIC_ACQ_REL) == e->count)
-		wake_all(&z->arrived, false);
 	wait_for(z, &z->go, 1, false);
 	become(z->frames[e->row]);
 }
@@ -102,7 +100,7 @@ static void spawn(struct zygote *z, const struct image_process *p, uint32_t row)
 	int tid = (int)t->tid;
 	unsigned char *stack = z->thread_stacks + (uint64_t)row * THREAD_STACK;
 	struct entry *e = (struct entry *)(stack + THREAD_STACK - 64);
-	*e = (struct entry){z, row, p->thread_count - 1, !same_name(t->name, z->threads[p->thread].name)};
+	*e = (struct entry){z, row, !same_name(t->name, z->threads[p->thread].name)};
 	struct clone_args args = {.flags = THREAD_FLAGS | (t->tid_address ? CLONE_CHILD_CLEARTID : 0), .child_tid = t->tid_address,
 		.tls = t->fs_base, .stack = (uint64_t)stack, .stack_size = THREAD_STACK - 64, .set_tid = (uint64_t)&tid, .set_tid_size = 1};
 	need(z, RESTORE_THREADS, sys_spawn(&z->key, &args, thread, e), row);
@@ -134,19 +132,17 @@ static void say_done(struct zygote *z)
 	wake_all(&z->tree->go, true);
 }
 
-/* Nothing of the function runs before every thread of it has given up its rights, and before the spare is gone, which has
- * more rights and the same memory. */
+/* Nothing of the function runs before the spare is gone, which has more rights and the same memory. Each thread gives up its
+ * own rights before it is the function; they are not waited for: a machine that is busy runs them when it can. */
 _Noreturn void threads_run(struct zygote *z, const struct image_process *p)
 {
-	uint32_t others = p->thread_count - 1;
 	bool leader = p == z->processes;
-	z->arrived = z->go = 0;
+	z->go = 0;
 	SYS(prctl, PR_SET_NAME, z->threads[p->thread].name, 0, 0, 0);
 	for (uint32_t i = 1; i < p->thread_count; i++)
 		spawn(z, p, p->thread + i);
 	z->key = (struct sys_key){{0, 0}};
 	set_up(z, p->thread, false);
-	wait_for(z, &z->arrived, others, false);
 	if (leader)
 		wait_for(z, &z->spare, 0, true);
 	reached(z, RESTORE_AT_THREADS);
@@ -154,7 +150,7 @@ _Noreturn void threads_run(struct zygote *z, const struct image_process *p)
 	if (leader)
 		say_done(z);
 	SYS(close, z->request.reply);
-	if (others) {
+	if (p->thread_count > 1) {
 		__atomic_store_n(&z->go, 1, __ATOMIC_RELEASE);
 		wake_all(&z->go, false);
 	}

@@ -100,7 +100,7 @@ struct zygote {
 	struct request request;
 	bool inside;            /* in a restored process: its end ends all of the tree */
 	struct tree *tree;      /* NULL: a single process */
-	uint32_t arrived, go;   /* threads of this process that are done; released */
+	uint32_t go;            /* threads of this process may be the function */
 	int object_fds[IMAGE_MAX_OBJECTS];
 };
 
@@ -148,6 +148,7 @@ void identity_filter(struct zygote *z);
 
 /* limits.c */
 void limits_of_zygote(struct zygote *z);
+void limits_inherit(struct zygote *z); /* sets those of the leader that do not hinder the zygote */
 void limits_apply(struct zygote *z, const struct image_process *p);
 
 /* lesson.c: z->hot. lesson_give is the leader's; lesson_read is false when the process is gone. */
