@@ -246,6 +246,14 @@ TEST(an_update_that_changes_nothing_of_the_image_keeps_it)
 	v = new_version(0, "f", "c2");
 	round_end();
 	CHECK(!is_restored(v) && world.image_count == 0 && world.stored_count == 0);
+	v->snapshot = SNAPSHOT_ALWAYS;
+	succeed_plainly(v);
+	CHECK(take() && is_restored(v));
+	snapshots_drop_version(world.s, v->id);
+	function_version_unref(v);
+	v = new_version(0, "f", "c2"); /* auto: not one whose connections were closed */
+	round_end();
+	CHECK(!is_restored(v) && world.image_count == 0 && world.stored_count == 0);
 	end();
 }
 

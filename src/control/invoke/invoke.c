@@ -10,9 +10,10 @@
 #include "core/base/clock.h"
 #include "core/ev/ev.h"
 
-/* A burst must not choke the machine; inits that only wait (for a database, say) must not wait for each other either. As many
- * restores again may be under way: they are over soon, and never behind slow inits. */
+/* A burst must not choke the machine; inits that only wait (for a database, say) must not wait for each other either. Restores
+ * stand in mayflyd's queue, where they cost nothing; but what stands there is served in turn, whatever function waits behind. */
 #define STARTS_PER_CPU 16u
+#define RESTORES_PER_CPU 64u
 
 /* A version the scheduler may ask environments for: known from its first invocation until it was dropped and nobody waits. */
 struct slot {
@@ -502,7 +503,7 @@ static struct sched_config sched_settings(const struct invoke_deps *deps)
 		.freeze_after_ns = s->freeze_after_ms * NS_PER_MS,
 		.wait_ns = s->wait_ms * NS_PER_MS,
 		.max_starting = STARTS_PER_CPU * (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
-		.max_quick = STARTS_PER_CPU * (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
+		.max_quick = RESTORES_PER_CPU * (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
 	};
 }
 

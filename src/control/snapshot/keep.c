@@ -97,6 +97,7 @@ void snapshot_image_record(struct snapshots *s, const struct snapshot_version *s
 	json_write_key_z(&w, "version", sv->version->version);
 	json_write_key_int(&w, "renewal", (int64_t)image->renewal);
 	json_write_key_int(&w, "dump_ns", (int64_t)image->dump_ns);
+	json_write_key_bool(&w, "closed", image->closed);
 	json_write_close(&w);
 	if (json_write_done(&w) == 0)
 		kv_put(s->deps.kv, str_from(key), (struct str){text.data, text.len}, KV_ANY, on_stored, NULL, NULL);
@@ -110,7 +111,7 @@ static int read_record(struct snapshot_image *image, struct str value)
 	int64_t renewal = 0, dump_ns = 0;
 	if (json_value_str(json, "function", &name, NULL) != 1 || json_value_str(json, "version", &version, NULL) != 1 ||
 	    json_value_int(json, "renewal", 0, INT64_MAX, &renewal, NULL) != 1 ||
-	    json_value_int(json, "dump_ns", 0, INT64_MAX, &dump_ns, NULL) != 1)
+	    json_value_int(json, "dump_ns", 0, INT64_MAX, &dump_ns, NULL) != 1 || json_value_bool(json, "closed", &image->closed, NULL) != 1)
 		return -1;
 	image->name = str_dup(name);
 	image->version = str_dup(version);
@@ -190,7 +191,9 @@ static struct function_version *whose(struct snapshots *s, const struct snapshot
 static bool fits(struct snapshots *s, const struct snapshot_image *image, struct function_version *v)
 {
 	uint8_t key[IPC_IMAGE_KEY];
-	return snapshot_allowed(v) && worker_image_key(s->deps.fleet, v, image->renewal, key, NULL) == 0 &&
+	if (!snapshot_allowed(v) || (image->closed && !snapshot_closes(v)))
+		return false;
+	return worker_image_key(s->deps.fleet, v, image->renewal, key, NULL) == 0 &&
 	       memcmp(key, image->key, sizeof key) == 0;
 }
 

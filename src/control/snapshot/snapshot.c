@@ -82,6 +82,12 @@ bool snapshot_allowed(const struct function_version *v)
 	return v->snapshot != SNAPSHOT_OFF || v->snap_start;
 }
 
+/* SnapStart's functions expect connections to be dead after a restore, as on AWS. */
+bool snapshot_closes(const struct function_version *v)
+{
+	return v->snapshot == SNAPSHOT_ALWAYS || v->snap_start;
+}
+
 /* ---- before and after a start ---- */
 
 bool snapshots_choose(struct snapshots *s, struct function_version *v, uint8_t key[IPC_IMAGE_KEY])

@@ -36,6 +36,7 @@ struct snapshot_image {
 	uint64_t renewal;            /* part of the key: makes each image's another one */
 	uint64_t file_bytes, resident_bytes, dump_ns, taken_wall_ms;
 	uint32_t park;               /* enum ipc_park */
+	bool closed;                 /* connections that it had are closed ones in it: only for who allows that */
 	bool written;                /* mayflyd has it */
 	/* Until it belongs to a version: */
 	struct list loose;
@@ -104,6 +105,7 @@ struct snapshot_version *snapshot_version_find(const struct snapshots *s, uint64
 struct snapshot_version *snapshot_version_need(struct snapshots *s, struct function_version *v); /* NULL: no memory */
 void snapshot_use_image(struct snapshots *s, struct snapshot_version *sv, struct snapshot_image *image); /* takes it over; state READY */
 bool snapshot_allowed(const struct function_version *v);
+bool snapshot_closes(const struct function_version *v); /* connections: else they make it unusable */
 void snapshot_note(struct snapshots *s, const struct snapshot_version *sv, const char *what);
 
 /* take.c */

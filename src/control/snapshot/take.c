@@ -140,6 +140,7 @@ static void begin(struct snapshots *s, struct snapshot_version *sv)
 	}
 	sv->next->owner = sv;
 	sv->next->renewal = s->last_renewal;
+	sv->next->closed = snapshot_closes(sv->version);
 	s->worker = worker_start_image(s->deps.fleet, sv->version, 0, WORKER_TEMPLATE, key);
 	s->alive++;
 }
@@ -259,12 +260,6 @@ void snapshots_on_parked(struct snapshots *s, struct worker *w)
 	ev_timer_after(s->deps.loop, &s->step, settle_ns < SETTLE_MAX_NS ? settle_ns : SETTLE_MAX_NS);
 }
 
-/* SnapStart's functions expect connections to be dead after a restore, as on AWS. */
-static bool close_connections(const struct function_version *v)
-{
-	return v->snapshot == SNAPSHOT_ALWAYS || v->snap_start;
-}
-
 void snapshot_step(struct ev_timer *timer)
 {
 	struct snapshots *s = CONTAINER_OF(timer, struct snapshots, step);
@@ -276,7 +271,7 @@ void snapshot_step(struct ev_timer *timer)
 	} else {
 		s->asked = true;
 		ev_timer_after(s->deps.loop, &s->step, DUMP_MAX_NS);
-		worker_snapshot(s->worker, close_connections(s->job->version));
+		worker_snapshot(s->worker, s->job->next->closed);
 	}
 }
 
