@@ -49,6 +49,22 @@ function reseed() {
 function prepare() {
   reseed();
   Object.defineProperty(Math, 'random', { value: random, writable: true, configurable: true, enumerable: false });
+  seedContexts();
+}
+
+/** V8 seeds the Math.random of a new context from a generator that all copies share, unless it is told a seed. */
+function seedContexts() {
+  const vm = require('vm');
+  const { setFlagsFromString } = require('v8');
+  const seeded = (inner) => function (...args) {
+    setFlagsFromString(`--random-seed=${(next() >>> 1) || 1}`);
+    return Reflect.apply(inner, this, args);
+  };
+  for (const [owner, name] of [[vm, 'createContext'], [vm, 'runInNewContext'], [vm.Script.prototype, 'runInNewContext']]) {
+    const inner = owner[name];
+    owner[name] = Object.defineProperties(seeded(inner), Object.getOwnPropertyDescriptors(inner));
+  }
+  require('module').syncBuiltinESMExports();
 }
 
 /** Runs `work` while `look` is called before each call of the method, or reading of the getter, `name` of `target`. */

@@ -24,15 +24,17 @@ def handler(event, context):
 '''
 NODEJS = r'''
 const crypto = require("crypto");
-const { random } = Math;
+const { random } = Math, vm = require("vm"), { Worker } = require("worker_threads");
 const uuid = crypto.randomUUID, int = crypto.randomInt;
 const draw = () => ({
   random: Math.random(), kept: random(), uuid: crypto.randomUUID(), keptUuid: uuid(), noCache: crypto.randomUUID({ disableEntropyCache: true }),
   bytes: crypto.randomBytes(8).toString("hex"), int: int(2 ** 47), web: Buffer.from(globalThis.crypto.getRandomValues(new Uint8Array(8))).toString("hex"),
-  webUuid: globalThis.crypto.randomUUID(), key: crypto.createECDH("prime256v1").generateKeys("hex"),
+  context: vm.runInNewContext("Math.random()"), script: new vm.Script("Math.random()").runInContext(vm.createContext({})), webUuid: globalThis.crypto.randomUUID(), key: crypto.createECDH("prime256v1").generateKeys("hex"),
 });
+const threaded = async () => ({ ...draw(), worker: await new Promise((done) =>
+  new Worker("require('worker_threads').parentPort.postMessage(Math.random())", { eval: true }).once("message", done)) });
 const early = draw();
-exports.handler = async () => ({ drawn: [draw(), draw()], early, now: Date.now() / 1000 });
+exports.handler = async () => ({ drawn: [await threaded(), await threaded()], early, now: Date.now() / 1000 });
 '''
 JAVA = r'''
 import java.security.SecureRandom;
@@ -131,8 +133,8 @@ class Unique(SnapshotCase):
         values = [a.value for a in answers]
         early = [values[0]["early"], values[1]["early"]]
         self.assertTrue(all(v["early"] == early[1] for v in values[1:]), "what was drawn at load is shared")
-        for member in early[0]:
-            seen = [str(one[member]) for one in early] + [str(one[member]) for value in values for one in value["drawn"]]
+        for member in values[0]["drawn"][0]:
+            seen = [str(one[member]) for one in early if member in one] + [str(one[member]) for value in values for one in value["drawn"]]
             self.assertEqual(len(set(seen)), len(seen), "%s %s: drawn twice" % (runtime, member))
         self.assertLess(abs(values[-1]["now"] - time.time()), 30)
         self.assertGreater(values[-1]["now"], values[1]["now"] - 1)
@@ -141,7 +143,7 @@ class Unique(SnapshotCase):
         self.compare({"app.py": PYTHON}, "python3.11")
 
     def test_nodejs(self):
-        self.compare({"app.js": NODEJS}, "nodejs20.x")
+        self.compare({"app.js": NODEJS}, "nodejs20.x", MemorySize=512)
 
     @unittest.skipUnless(shutil.which("javac"), "javac is not installed")
     def test_java(self):
