@@ -110,36 +110,50 @@ static int refuse_or_close(struct dump *d, const struct dump_open *o, const char
 	return error_set(err, ERR_UNSUPPORTED, "holds %s to %s that was opened during init", what, text);
 }
 
+/* Nothing to read, and nothing half written. What is sent but not yet acknowledged (the other end may take 40 ms) is on its way. */
 static bool is_quiet(int fd)
 {
 	int unread = 0, unsent = 0;
-	return ioctl(fd, SIOCINQ, &unread) == 0 && ioctl(fd, SIOCOUTQ, &unsent) == 0 && unread == 0 && unsent == 0;
+	return ioctl(fd, SIOCINQ, &unread) == 0 && ioctl(fd, SIOCOUTQNSD, &unsent) == 0 && unread == 0 && unsent == 0;
 }
 
-static int save_connection(struct dump *d, const struct dump_open *o, int fd, bool open, struct image_object *row, struct error *err)
+/* A request was sent and the answer is not there: a fresh connection would never bring it. */
+static bool is_asking(const struct tcp_info *info)
+{
+	return info->tcpi_bytes_sent > 0 && (info->tcpi_bytes_received == 0 || info->tcpi_last_data_sent < info->tcpi_last_data_recv);
+}
+
+static int save_platform(struct dump *d, const struct dump_open *o, const struct tcp_info *info, bool quiet, struct image_object *row,
+	struct error *err)
+{
+	bool open = info->tcpi_state == STATE_ESTABLISHED, next = row->local_port == d->request->next_port;
+	row->kind = next ? OBJECT_NEXT : OBJECT_CONNECTION;
+	if (next)
+		return open && quiet ? 0 : error_set(err, ERR_BUSY, "the connection that waits for work moves");
+	if (!quiet || (open && is_asking(info)))
+		return dump_busy(o->process, err, "is talking to the platform (127.0.0.1:%u)", row->port);
+	if (!open)
+		row->kind = OBJECT_CLOSED;
+	return 0;
+}
+
+static int save_connection(struct dump *d, const struct dump_open *o, int fd, const struct tcp_info *info, struct image_object *row,
+	struct error *err)
 {
 	union address own = {0}, peer = {0};
 	socklen_t own_n = sizeof own, peer_n = sizeof peer;
-	if (getsockname(fd, &own.any, &own_n) < 0 || getpeername(fd, &peer.any, &peer_n) < 0) {
-		/* It was one, and is reset. */
-		row->kind = OBJECT_CLOSED;
+	row->kind = OBJECT_CLOSED;
+	/* It was one, and is reset. */
+	if (getsockname(fd, &own.any, &own_n) < 0 || getpeername(fd, &peer.any, &peer_n) < 0)
 		return 0;
-	}
 	row->local_port = port_of(&own);
 	row->port = port_of(&peer);
-	bool next = row->local_port == d->request->next_port && is_loopback(&peer);
-	bool platform = is_loopback(&peer) && (row->port == RUNTIME_API_PORT || row->port == ENDPOINT_PORT);
-	row->kind = next ? OBJECT_NEXT : OBJECT_CONNECTION;
-	if (next && (!open || !is_quiet(fd)))
-		return error_set(err, ERR_BUSY, "the connection that waits for work moves");
-	if (next || (platform && open && is_quiet(fd)))
-		return 0;
-	if (!open || (platform && is_quiet(fd))) {
-		row->kind = OBJECT_CLOSED;
-		return is_quiet(fd) || d->request->close_connections ? 0 : dump_unsupported(o->process, err, "left bytes of a closed connection unread");
-	}
-	return platform ? error_set(err, ERR_BUSY, "a connection to the platform moves")
-			: refuse_or_close(d, o, "a connection", &peer, row, err);
+	bool platform = row->port == RUNTIME_API_PORT || row->port == ENDPOINT_PORT || row->local_port == d->request->next_port;
+	if (platform && is_loopback(&peer))
+		return save_platform(d, o, info, is_quiet(fd), row, err);
+	if (info->tcpi_state == STATE_ESTABLISHED)
+		return refuse_or_close(d, o, "a connection", &peer, row, err);
+	return is_quiet(fd) || d->request->close_connections ? 0 : dump_unsupported(o->process, err, "left bytes of a closed connection unread");
 }
 
 static int save_tcp(struct dump *d, const struct dump_open *o, int fd, struct image_object *row, struct error *err)
@@ -159,7 +173,7 @@ static int save_tcp(struct dump *d, const struct dump_open *o, int fd, struct im
 		row->kind = OBJECT_SOCKET;
 		return save_address(d, fd, row, err);
 	}
-	return save_connection(d, o, fd, info.tcpi_state == STATE_ESTABLISHED, row, err);
+	return save_connection(d, o, fd, &info, row, err);
 }
 
 static int save_udp(struct dump *d, const struct dump_open *o, int fd, struct image_object *row, struct error *err)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,8 +22,8 @@
 #define STOP_LIMIT_NS (3 * NS_PER_S)
 #define MAX_CHILDREN_TEXT 65536u
 
-/* PTRACE_O_SUSPEND_SECCOMP: an injected call must not meet the function's filter, which would kill. */
-#define SEIZE_OPTIONS (PTRACE_O_SUSPEND_SECCOMP)
+/* An injected call must not meet the function's filter. Never before a thread has stopped: what it calls until then is its own. */
+#define STOPPED_OPTIONS (PTRACE_O_SUSPEND_SECCOMP)
 
 static struct dump_process *find_process(struct dump *d, pid_t pid)
 {
@@ -48,18 +49,26 @@ static char read_status(struct dump_process *p, uint32_t *levels)
 	return *state;
 }
 
-static int open_process(struct dump_process *p, struct error *err)
+/* Numbers are given out anew: the one that was a child's a moment ago may be a stranger's. */
+static bool is_inside(const struct dump *d, const struct dump_process *p)
+{
+	struct stat ours, its;
+	return fstatat(d->init_proc, "ns/pid", &ours, 0) == 0 && fstatat(p->proc, "ns/pid", &its, 0) == 0 && ours.st_ino == its.st_ino;
+}
+
+static int open_process(const struct dump *d, struct dump_process *p, struct error *err)
 {
 	char path[32];
 	uint32_t levels;
 	snprintf(path, sizeof path, "/proc/%d", p->pid);
 	p->proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	char state = p->proc < 0 ? 'X' : read_status(p, &levels);
+	p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
+	/* Last: as long as it is alive, both are the same one. */
+	char state = p->proc < 0 || !is_inside(d, p) ? 'X' : read_status(p, &levels);
 	if (state == 'Z')
 		return dump_busy(p, err, "has ended and its parent did not wait for it");
 	if (state == 'X')
 		return error_set(err, ERR_BUSY, "a process ended while it was looked at");
-	p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
 	p->mem = openat(p->proc, "mem", O_RDWR | O_CLOEXEC);
 	return p->mem < 0 || p->pidfd < 0 ? error_sys(err, "cannot open process %u (%s)", p->inner, p->name) : 0;
 }
@@ -70,7 +79,7 @@ static int add_process(struct dump *d, pid_t pid, struct error *err)
 		return error_set(err, ERR_UNSUPPORTED, "has more than %u processes", IMAGE_MAX_PROCESSES);
 	struct dump_process *p = &d->processes[d->count++];
 	*p = (struct dump_process){.pid = pid, .proc = -1, .mem = -1, .pidfd = -1};
-	return open_process(p, err);
+	return open_process(d, p, err);
 }
 
 /* Adds the unknown ones of the children of one thread. *found counts them. */
@@ -147,7 +156,7 @@ static int cannot_seize(struct dump_process *p, pid_t tid, struct error *err)
 static int stop_thread(struct dump_process *p, pid_t tid, struct error *err)
 {
 	int status;
-	if (ptrace(PTRACE_SEIZE, tid, NULL, (void *)(uintptr_t)SEIZE_OPTIONS) < 0)
+	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) < 0)
 		return cannot_seize(p, tid, err);
 	struct dump_thread *t = &p->threads[p->thread_count];
 	*t = (struct dump_thread){.tid = tid};
@@ -160,6 +169,8 @@ static int stop_thread(struct dump_process *p, pid_t tid, struct error *err)
 	int rc = understand_stop(p, t, status, err);
 	if (rc == 0)
 		p->thread_count--;
+	if (rc == 1 && ptrace(PTRACE_SETOPTIONS, tid, NULL, (void *)(uintptr_t)STOPPED_OPTIONS) < 0)
+		return error_sys(err, "cannot look into thread %d", tid);
 	return rc;
 }
 
@@ -292,7 +303,7 @@ int dump_freeze(struct dump *d, struct error *err)
 static void thaw_process(struct dump_process *p, bool go_on)
 {
 	if (!go_on)
-		kill(p->pid, SIGSTOP);
+		syscall(SYS_pidfd_send_signal, p->pidfd, SIGSTOP, NULL, 0);
 	for (uint32_t i = 0; i < p->thread_count; i++) {
 		struct dump_thread *t = &p->threads[i];
 		dump_call_done(t, NULL);
