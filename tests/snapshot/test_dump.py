@@ -370,6 +370,24 @@ class Snapshot(rig.Case):
             self.driver.do("dump", 0, self.driver.image("on"), "resume")
         self.assertEqual(self.driver.answer(0, "check"), "fine")
 
+    def test_filter_holds(self):
+        """While it is stopped for an image and goes on, what the filter refuses stays refused."""
+        self.started("filter", """
+GET_MEMPOLICY = 239
+passed = []
+def forbidden():
+    while True:
+        if libc.syscall(GET_MEMPOLICY, None, None, 0, None, 0) == 0:
+            passed.append(1)
+for _ in range(2):
+    threading.Thread(target=forbidden, daemon=True).start()
+def check():
+    return "%d passed" % len(passed)
+""")
+        for _ in range(20):
+            self.driver.do("dump", 0, self.driver.image("filter"), "resume")
+        self.assertEqual(self.driver.answer(0, "check"), "0 passed")
+
     def test_closed_connections(self):
         """Where live connections do not forbid an image, they are found closed."""
         self.started("closed", """
