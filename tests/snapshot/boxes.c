@@ -361,6 +361,23 @@ static int unpack_tmp(void *arg, struct error *err)
 	return rc;
 }
 
+int zygote_ask_nonsense(struct zygote *z, struct restore_reply *reply, struct error *err)
+{
+	int pair[2];
+	const struct restore_request requests[] = {{.groups = 1000, .connections = 1}, {.groups = 2}, {.cgroup2 = 7}, {.connections = 1}};
+	for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+			return error_sys(err, "no socket");
+		int rc = send_request(z, &requests[i], &pair[1], 1, err);
+		close(pair[1]);
+		rc = rc < 0 ? -1 : receive(pair[0], reply, sizeof *reply, err);
+		close(pair[0]);
+		if (rc < 0 || !reply->failed || reply->step != RESTORE_REQUEST)
+			return rc < 0 ? -1 : error_set(err, ERR_INVALID, "nonsense %zu was taken", i);
+	}
+	return send(z->socket, "x", 1, MSG_NOSIGNAL) == 1 ? 0 : error_sys(err, "the zygote is gone");
+}
+
 int zygote_restore(struct boxes *b, struct zygote *z, struct box *box, struct restore_reply *reply, struct error *err)
 {
 	const struct image_process *leader = image_row(&z->image, IMAGE_PROCESSES, 0);

@@ -49,6 +49,8 @@ int zygote_start(struct boxes *b, struct zygote *z, const char *image, const cha
 void zygote_end(struct zygote *z);
 /* Into a box with its code attached; box->next is then our end of the connection that waits. */
 int zygote_restore(struct boxes *b, struct zygote *z, struct box *box, struct restore_reply *reply, struct error *err);
+/* Requests that fit nothing: each must be refused. */
+int zygote_ask_nonsense(struct zygote *z, struct restore_reply *reply, struct error *err);
 int box_leader(const struct box *box); /* host pid of the runtime; 0: none */
 
 #endif

@@ -4,7 +4,7 @@
  *   driver BUILD SCRATCH
  *
  *   make BOX | attach BOX FOLDER | start BOX ARGUMENT... | park BOX | answer BOX EVENT | many BOX COUNT EVENT | log BOX
- *   pid BOX | kill BOX | dump BOX FILE [resume] [close] | zygote Z FILE FOLDER | restore Z BOX | end Z | bench Z COUNT FOLDER EVENT */
+ *   pid BOX | kill BOX | dump BOX FILE [resume] [close] | zygote Z FILE FOLDER | restore Z BOX | nonsense Z | end Z | bench Z COUNT FOLDER EVENT */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -162,6 +162,12 @@ static int do_restore(struct command *c, struct error *err)
 	return 0;
 }
 
+static int do_nonsense(struct command *c, struct error *err)
+{
+	struct restore_reply reply;
+	return zygote_ask_nonsense(zygote_of(c), &reply, err);
+}
+
 static int do_end(struct command *c, struct error *err)
 {
 	zygote_end(zygote_of(c));
@@ -253,7 +259,7 @@ static const struct {
 } commands[] = {
 	{"make", 2, do_make},       {"attach", 3, do_attach}, {"start", 3, do_start}, {"park", 2, do_park}, {"answer", 3, do_answer},
 	{"many", 4, do_many},       {"log", 2, do_log},       {"pid", 2, do_pid},     {"kill", 2, do_kill}, {"dump", 3, do_dump},
-	{"zygote", 4, do_zygote},   {"restore", 3, do_restore}, {"end", 2, do_end},   {"bench", 5, do_bench},
+	{"zygote", 4, do_zygote},   {"restore", 3, do_restore}, {"end", 2, do_end}, {"nonsense", 2, do_nonsense},   {"bench", 5, do_bench},
 };
 
 static int run(struct command *c, struct error *err)

@@ -137,6 +137,11 @@ class Zygote(rig.Case):
         self.restore(1)
         self.assertEqual(self.driver.answer(1, "check"), "fine")
 
+    def test_nonsense_is_refused(self):
+        self.driver.do("nonsense", 0)
+        self.restore(1)
+        self.assertEqual(self.driver.answer(1, "check"), "fine")
+
     def test_killed_spare_is_replaced(self):
         wait_until(lambda: len(children(self.zygote)) == 1)
         spare = children(self.zygote)[0]

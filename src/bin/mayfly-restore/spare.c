@@ -24,12 +24,20 @@ struct lessons {
 	uint64_t due_ns;
 };
 
+/* Memory is short, or the file was cut: then the function finds out. */
+static void prepare(uint64_t at, uint64_t bytes, bool written)
+{
+	SYS(madvise, at & ~(uint64_t)(IMAGE_PAGE - 1), bytes, written ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+}
+
 static void prepare_pages(struct zygote *z)
 {
+	/* What we write ourselves. */
+	prepare((uint64_t)z->between_stack, sizeof *z - offsetof(struct zygote, between_stack), true);
+	prepare((uint64_t)z->thread_stacks, (uint64_t)z->thread_count * THREAD_STACK, true);
 	for (uint32_t i = 0; i < z->hot_count; i++) {
 		const struct hot *h = &z->hot[i];
-		/* Memory is short, or the file was cut: then the function finds out. */
-		SYS(madvise, h->address, (uint64_t)h->pages * IMAGE_PAGE, h->written ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+		prepare(h->address, (uint64_t)h->pages * IMAGE_PAGE, h->written);
 	}
 }
 
