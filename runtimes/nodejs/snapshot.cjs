@@ -64,7 +64,6 @@ function seedContexts() {
     const inner = owner[name];
     owner[name] = Object.defineProperties(seeded(inner), Object.getOwnPropertyDescriptors(inner));
   }
-  require('module').syncBuiltinESMExports();
 }
 
 /** Runs `work` while `look` is called before each call of the method, or reading of the getter, `name` of `target`. */

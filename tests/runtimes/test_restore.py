@@ -191,6 +191,15 @@ exports.handler = async () => {};
         self.assertEqual(first[3:], ["random", 0, False])
         self.assertTrue(all(0 <= n < 1 for n in first[:3]))
 
+    def test_contexts_of_their_own(self):
+        source = ("import { runInNewContext, createContext, Script } from 'vm';\nconst script = new Script('Math.random()');\n"
+                  "export const handler = async () => [runInNewContext('Math.random()'), runInNewContext('Math.random()'), "
+                  "script.runInNewContext(), script.runInContext(createContext({}))];\n")
+        self.module = "index.mjs"
+        self.command = [NODE[0], "--random-seed=5", NODE[1]]
+        drawn = [n for _ in range(2) for n in self.run_restored(source).invocations[0].json()]
+        self.assertEqual(len(set(drawn)), 8)
+
     def test_random_numbers_are_even(self):
         source = """exports.handler = async () => {
           const parts = new Array(16).fill(0);
