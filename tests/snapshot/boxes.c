@@ -150,8 +150,14 @@ static int attach_work(void *arg, struct error *err)
 
 static struct sandbox_attach attachment(struct boxes *b, const struct box *box, int code)
 {
-	return (struct sandbox_attach){.slot = box ? box->slot : 0, .pid = box ? box->made.pid : 0, .pidfd = box ? box->made.pidfd : -1,
-		.control_pidfd = b->own_pidfd, .code_fd = code, .memory_mb = MEMORY_MB, .ephemeral_mb = 512, .tmp = box && box->made.tmp};
+	return (struct sandbox_attach){.slot = box ? box->slot : 0,
+								   .pid = box ? box->made.pid : 0,
+								   .pidfd = box ? box->made.pidfd : -1,
+								   .control_pidfd = b->own_pidfd,
+								   .code_fd = code,
+								   .memory_mb = MEMORY_MB,
+								   .ephemeral_mb = 512,
+								   .tmp = box && box->made.tmp};
 }
 
 int box_attach(struct boxes *b, struct box *box, const char *code, struct error *err)
@@ -210,7 +216,8 @@ static void become_zygote(struct boxes *b, int image_fd, int socket_fd, const ch
 	static char *const argv[] = {(char *)(uintptr_t) "mayfly-restore", NULL}, *const none[] = {NULL};
 	int folder = open(code, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct sandbox_attach a = attachment(b, NULL, folder);
-	if (image_open(&image, image_fd, &err) < 0 || sandbox_enter_code(&b->base, &a, &err) < 0 || image_open_files(&image, files, &err) < 0) {
+	if (image_open(&image, image_fd, &err) < 0 || sandbox_enter_code(&b->base, &a, &err) < 0 ||
+		image_open_files(&image, files, &err) < 0) {
 		fprintf(stderr, "zygote: %s\n", err.msg);
 		_exit(1);
 	}
@@ -290,14 +297,16 @@ static int connect_inside(struct box *box, int listener, uint16_t port, int *ins
 	return *outside < 0 ? error_sys(err, "cannot accept") : 0;
 }
 
-static int send_request(struct zygote *z, const struct restore_request *request, const int *fds, size_t count, struct error *err)
+static int send_request(struct zygote *z, const struct restore_request *request, const int *fds, size_t count,
+						struct error *err)
 {
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int) * 64)];
 	} room = {0};
 	struct iovec iov = {(void *)(uintptr_t)request, sizeof *request};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = CMSG_SPACE(sizeof(int) * count)};
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = CMSG_SPACE(sizeof(int) * count)};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
@@ -332,7 +341,8 @@ static int ask(struct boxes *b, struct zygote *z, struct box *box, int inside, s
 	for (int i = 0; i < groups; i++)
 		fds[n++] = tasks[i];
 	fds[n++] = inside;
-	struct restore_request request = {.groups = (uint32_t)groups, .cgroup2 = group >= 0, .connections = 1, .uid = SANDBOX_UID, .gid = SANDBOX_GID};
+	struct restore_request request = {
+		.groups = (uint32_t)groups, .cgroup2 = group >= 0, .connections = 1, .uid = SANDBOX_UID, .gid = SANDBOX_GID};
 	int rc = send_request(z, &request, fds, n, err);
 	close(pair[1]);
 	for (int i = 0; i < groups; i++)
@@ -364,7 +374,8 @@ static int unpack_tmp(void *arg, struct error *err)
 int zygote_ask_nonsense(struct zygote *z, struct restore_reply *reply, struct error *err)
 {
 	int pair[2];
-	const struct restore_request requests[] = {{.groups = 1000, .connections = 1}, {.groups = 2}, {.cgroup2 = 7}, {.connections = 1}};
+	const struct restore_request requests[] = {
+		{.groups = 1000, .connections = 1}, {.groups = 2}, {.cgroup2 = 7}, {.connections = 1}};
 	for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
 		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 			return error_sys(err, "no socket");

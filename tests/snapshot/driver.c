@@ -4,7 +4,8 @@
  *   driver BUILD SCRATCH
  *
  *   make BOX | attach BOX FOLDER | start BOX ARGUMENT... | park BOX | answer BOX EVENT | many BOX COUNT EVENT | log BOX
- *   pid BOX | kill BOX | dump BOX FILE [resume] [close] | zygote Z FILE FOLDER | restore Z BOX | nonsense Z | end Z | bench Z COUNT FOLDER EVENT */
+ *   pid BOX | kill BOX | dump BOX FILE | zygote Z FILE FOLDER | restore Z BOX | nonsense Z | end Z
+ *   bench Z COUNT FOLDER EVENT */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -131,8 +132,9 @@ static int do_dump(struct command *c, struct error *err)
 	}
 	if (dump_tree(&request, fd, &result, err) < 0)
 		return -1;
-	snprintf(c->said, sizeof c->said, "%llu %llu %llu %u %u", (unsigned long long)result.file_bytes, (unsigned long long)result.resident_bytes,
-	         (unsigned long long)(result.dump_ns / 1000), result.processes, result.threads);
+	snprintf(c->said, sizeof c->said, "%llu %llu %llu %u %u", (unsigned long long)result.file_bytes,
+			 (unsigned long long)result.resident_bytes, (unsigned long long)(result.dump_ns / 1000), result.processes,
+			 result.threads);
 	return 0;
 }
 
@@ -141,7 +143,8 @@ static int do_zygote(struct command *c, struct error *err)
 	struct zygote *z = zygote_of(c);
 	if (zygote_start(c->b, z, c->word[2], c->word[3], err) < 0)
 		return -1;
-	snprintf(c->said, sizeof c->said, "%d %llu %llu", z->pid, (unsigned long long)(z->load_ns / 1000), (unsigned long long)z->resident_bytes);
+	snprintf(c->said, sizeof c->said, "%d %llu %llu", z->pid, (unsigned long long)(z->load_ns / 1000),
+			 (unsigned long long)z->resident_bytes);
 	return 0;
 }
 
@@ -184,9 +187,9 @@ static void say_times(char *said, size_t size, const char *what, uint64_t *ns, s
 {
 	qsort(ns, n, sizeof *ns, by_value);
 	size_t used = strlen(said);
-	snprintf(said + used, size - used, "%s min %llu med %llu p90 %llu p99 %llu max %llu us; ", what, (unsigned long long)ns[0] / 1000,
-	         (unsigned long long)ns[n / 2] / 1000, (unsigned long long)ns[n * 9 / 10] / 1000, (unsigned long long)ns[n * 99 / 100] / 1000,
-	         (unsigned long long)ns[n - 1] / 1000);
+	snprintf(said + used, size - used, "%s min %llu med %llu p90 %llu p99 %llu max %llu us; ", what,
+			 (unsigned long long)ns[0] / 1000, (unsigned long long)ns[n / 2] / 1000, (unsigned long long)ns[n * 9 / 10] / 1000,
+			 (unsigned long long)ns[n * 99 / 100] / 1000, (unsigned long long)ns[n - 1] / 1000);
 }
 
 struct bench {
@@ -257,9 +260,10 @@ static const struct {
 	unsigned words;
 	int (*run)(struct command *c, struct error *err);
 } commands[] = {
-	{"make", 2, do_make},       {"attach", 3, do_attach}, {"start", 3, do_start}, {"park", 2, do_park}, {"answer", 3, do_answer},
-	{"many", 4, do_many},       {"log", 2, do_log},       {"pid", 2, do_pid},     {"kill", 2, do_kill}, {"dump", 3, do_dump},
-	{"zygote", 4, do_zygote},   {"restore", 3, do_restore}, {"end", 2, do_end}, {"nonsense", 2, do_nonsense},   {"bench", 5, do_bench},
+	{"make", 2, do_make},	  {"attach", 3, do_attach},		{"start", 3, do_start},	  {"park", 2, do_park},
+	{"answer", 3, do_answer}, {"many", 4, do_many},			{"log", 2, do_log},		  {"pid", 2, do_pid},
+	{"kill", 2, do_kill},	  {"dump", 3, do_dump},			{"zygote", 4, do_zygote}, {"restore", 3, do_restore},
+	{"end", 2, do_end},		  {"nonsense", 2, do_nonsense}, {"bench", 5, do_bench},
 };
 
 static int run(struct command *c, struct error *err)

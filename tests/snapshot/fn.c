@@ -394,8 +394,10 @@ int main(int argc, char **argv)
 	for (;;) {
 		put("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: 127.0.0.1:9001\r\n\r\n");
 		const char *answer = handle(get(in, sizeof in), out, sizeof out);
-		snprintf(head, sizeof head, "POST /2018-06-01/runtime/invocation/r1/response HTTP/1.1\r\nHost: 127.0.0.1:9001\r\nContent-Length: %zu\r\n\r\n",
-		         strlen(answer));
+		snprintf(
+			head, sizeof head,
+			"POST /2018-06-01/runtime/invocation/r1/response HTTP/1.1\r\nHost: 127.0.0.1:9001\r\nContent-Length: %zu\r\n\r\n",
+			strlen(answer));
 		char whole[8192];
 		snprintf(whole, sizeof whole, "%s%s", head, answer);
 		put(whole);

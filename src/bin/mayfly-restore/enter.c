@@ -50,8 +50,12 @@ void enter_sandbox(struct zygote *z)
 {
 	int tid = (int)z->between_tid;
 	need(z, RESTORE_NAMESPACES, sys_keyed(&z->key, __NR_setns, z->request.init, CLONE_NEWPID), 0);
-	struct clone_args args = {.flags = CLONE_VM | CLONE_VFORK | CLONE_FILES, .exit_signal = SIGCHLD,
-		.stack = (uint64_t)z->between_stack, .stack_size = sizeof z->between_stack, .set_tid = (uint64_t)&tid, .set_tid_size = 1};
+	struct clone_args args = {.flags = CLONE_VM | CLONE_VFORK | CLONE_FILES,
+							  .exit_signal = SIGCHLD,
+							  .stack = (uint64_t)z->between_stack,
+							  .stack_size = sizeof z->between_stack,
+							  .set_tid = (uint64_t)&tid,
+							  .set_tid_size = 1};
 	/* Before namespaces: cgroup2 takes nobody in by a path that his own would hide. */
 	if (z->request.group2 >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;

@@ -22,17 +22,35 @@ static void put_xstate(unsigned char *at, const void *state, uint32_t bytes)
 	uint64_t features;
 	memcpy(at, state, bytes);
 	memcpy(&features, at + XSTATE_FEATURES, sizeof features);
-	*words = (struct _fpx_sw_bytes){
-		.magic1 = FP_XSTATE_MAGIC1, .extended_size = bytes + FP_XSTATE_MAGIC2_SIZE, .xfeatures = features, .xstate_size = bytes};
+	*words = (struct _fpx_sw_bytes){.magic1 = FP_XSTATE_MAGIC1,
+									.extended_size = bytes + FP_XSTATE_MAGIC2_SIZE,
+									.xfeatures = features,
+									.xstate_size = bytes};
 	memcpy(at + bytes, &end, sizeof end);
 }
 
 static void put_registers(struct sigcontext *c, const struct image_thread *t)
 {
-	*c = (struct sigcontext){
-		.r8 = t->r8, .r9 = t->r9, .r10 = t->r10, .r11 = t->r11, .r12 = t->r12, .r13 = t->r13, .r14 = t->r14, .r15 = t->r15,
-		.rdi = t->di, .rsi = t->si, .rbp = t->bp, .rbx = t->bx, .rdx = t->dx, .rax = t->ax, .rcx = t->cx, .rsp = t->sp, .rip = t->ip,
-		.eflags = t->flags, .cs = USER_CS, .ss = USER_SS};
+	*c = (struct sigcontext){.r8 = t->r8,
+							 .r9 = t->r9,
+							 .r10 = t->r10,
+							 .r11 = t->r11,
+							 .r12 = t->r12,
+							 .r13 = t->r13,
+							 .r14 = t->r14,
+							 .r15 = t->r15,
+							 .rdi = t->di,
+							 .rsi = t->si,
+							 .rbp = t->bp,
+							 .rbx = t->bx,
+							 .rdx = t->dx,
+							 .rax = t->ax,
+							 .rcx = t->cx,
+							 .rsp = t->sp,
+							 .rip = t->ip,
+							 .eflags = t->flags,
+							 .cs = USER_CS,
+							 .ss = USER_SS};
 }
 
 static uint64_t make(const struct zygote *z, const struct image_thread *t, unsigned char *at)

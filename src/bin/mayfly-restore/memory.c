@@ -44,7 +44,8 @@ static bool is_late(const struct zygote *z, const struct image_vma *v)
 	if (v->kind != VMA_FILE)
 		return false;
 	const struct image_file *file = &z->files[v->file];
-	return ((v->flags & VMA_SHARED) && (file->writable || (v->protection & PROT_WRITE))) || text_starts(z->blob + file->path, "/tmp/");
+	return ((v->flags & VMA_SHARED) && (file->writable || (v->protection & PROT_WRITE))) ||
+		   text_starts(z->blob + file->path, "/tmp/");
 }
 
 static int map_flags(const struct image_vma *v)
@@ -168,7 +169,9 @@ static void map_by_path(struct zygote *z, uint32_t row)
 	if (v->kind == VMA_FILE) {
 		const struct image_file *file = &z->files[v->file];
 		bool shared = v->flags & VMA_SHARED;
-		fd = (int)need(z, RESTORE_MAP, SYS(openat, AT_FDCWD, z->blob + file->path, (shared && file->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC), row);
+		fd = (int)need(z, RESTORE_MAP,
+					   SYS(openat, AT_FDCWD, z->blob + file->path, (shared && file->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC),
+					   row);
 	}
 	map_one(z, row, fd);
 	if (fd >= 0)
@@ -240,9 +243,19 @@ void memory_late(struct zygote *z, const struct image_process *p)
 void memory_describe(struct zygote *z, const struct image_process *p, int exe)
 {
 	struct prctl_mm_map map = {
-		.start_code = p->start_code, .end_code = p->end_code, .start_data = p->start_data, .end_data = p->end_data,
-		.start_brk = p->start_brk, .brk = p->brk, .start_stack = p->start_stack, .arg_start = p->arg_start, .arg_end = p->arg_end,
-		.env_start = p->env_start, .env_end = p->env_end, .auxv = (__u64 *)(uintptr_t)(z->blob + p->auxv), .auxv_size = p->auxv_bytes,
+		.start_code = p->start_code,
+		.end_code = p->end_code,
+		.start_data = p->start_data,
+		.end_data = p->end_data,
+		.start_brk = p->start_brk,
+		.brk = p->brk,
+		.start_stack = p->start_stack,
+		.arg_start = p->arg_start,
+		.arg_end = p->arg_end,
+		.env_start = p->env_start,
+		.env_end = p->env_end,
+		.auxv = (__u64 *)(uintptr_t)(z->blob + p->auxv),
+		.auxv_size = p->auxv_bytes,
 		.exe_fd = exe < 0 ? ~0u : (uint32_t)exe,
 	};
 	need(z, RESTORE_MM, SYS(prctl, PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0), 0);

@@ -132,6 +132,7 @@ void objects_build_late(struct zygote *z)
 	for (uint32_t i = 0; i < z->object_count; i++) {
 		const struct image_object *o = &z->objects[i];
 		if (o->kind == OBJECT_PIDFD)
-			z->object_fds[i] = (int)need(z, RESTORE_OBJECTS, SYS(pidfd_open, process_pid(z, (uint32_t)o->position), o->flags & O_NONBLOCK), i);
+			z->object_fds[i] =
+				(int)need(z, RESTORE_OBJECTS, SYS(pidfd_open, process_pid(z, (uint32_t)o->position), o->flags & O_NONBLOCK), i);
 	}
 }

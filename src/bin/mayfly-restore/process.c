@@ -64,8 +64,11 @@ static void clone_children(struct zygote *z, uint32_t row)
 {
 	for (uint32_t i = row + 1; i < z->process_count; i++) {
 		int tid = (int)z->processes[i].new_pid;
-		struct clone_args args = {.flags = CLONE_SETTLS, .tls = z->threads[z->processes[i].thread].fs_base, .exit_signal = SIGCHLD,
-			.set_tid = (uint64_t)&tid, .set_tid_size = 1};
+		struct clone_args args = {.flags = CLONE_SETTLS,
+								  .tls = z->threads[z->processes[i].thread].fs_base,
+								  .exit_signal = SIGCHLD,
+								  .set_tid = (uint64_t)&tid,
+								  .set_tid_size = 1};
 		if (z->processes[i].parent != row)
 			continue;
 		if (need(z, RESTORE_CHILDREN, sys_clone(&z->key, &args), i) == 0)

@@ -15,7 +15,8 @@ void *self_room(struct zygote *z, uint64_t bytes)
 	uint64_t at = z->room;
 	if (at + bytes > SCRATCH_BASE)
 		fail(z, RESTORE_TABLES, -12, 0);
-	need(z, RESTORE_TABLES, SYS(mmap, at, PAGE_UP(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0), 0);
+	need(z, RESTORE_TABLES,
+		 SYS(mmap, at, PAGE_UP(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0), 0);
 	z->room = at + PAGE_UP(bytes);
 	return (void *)at;
 }

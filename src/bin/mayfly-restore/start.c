@@ -52,8 +52,8 @@ _Noreturn void start_loading(struct zygote *z, uint64_t own_vdso)
 _Noreturn void start(const uint64_t *stack)
 {
 	uint64_t own_vdso = auxiliary(stack, AT_SYSINFO_EHDR);
-	long at = SYS(mmap, ARENA_BASE, (sizeof(struct zygote) + IMAGE_PAGE - 1) & ~(uint64_t)(IMAGE_PAGE - 1), PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	long at = SYS(mmap, ARENA_BASE, (sizeof(struct zygote) + IMAGE_PAGE - 1) & ~(uint64_t)(IMAGE_PAGE - 1),
+				  PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	if (at != (long)ARENA_BASE)
 		SYS(exit_group, 1);
 	struct zygote *z = (struct zygote *)at;

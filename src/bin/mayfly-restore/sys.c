@@ -61,20 +61,21 @@ long sys_spawn(const struct sys_key *key, struct clone_args *args, void (*run)(v
 	register void *argument_kept __asm__("r13") = argument;
 	long result;
 	__asm__ volatile("mov (%[key]), %%r8\n\t"
-			 "mov 8(%[key]), %%r9\n\t"
-			 "syscall\n\t"
-			 "xor %%r8d, %%r8d\n\t"
-			 "xor %%r9d, %%r9d\n\t"
-			 "test %%rax, %%rax\n\t"
-			 "jnz 1f\n\t"
-			 "xor %%ebp, %%ebp\n\t"
-			 "mov %[argument], %%rdi\n\t"
-			 "call *%[run]\n\t"
-			 "ud2\n\t"
-			 "1:"
-			 : "=a"(result)
-			 : "a"(__NR_clone3), "D"(args), "S"(sizeof *args), [key] "r"(key), [run] "r"(run_kept), [argument] "r"(argument_kept)
-			 : "rcx", "r8", "r9", "r11", "memory");
+					 "mov 8(%[key]), %%r9\n\t"
+					 "syscall\n\t"
+					 "xor %%r8d, %%r8d\n\t"
+					 "xor %%r9d, %%r9d\n\t"
+					 "test %%rax, %%rax\n\t"
+					 "jnz 1f\n\t"
+					 "xor %%ebp, %%ebp\n\t"
+					 "mov %[argument], %%rdi\n\t"
+					 "call *%[run]\n\t"
+					 "ud2\n\t"
+					 "1:"
+					 : "=a"(result)
+					 : "a"(__NR_clone3), "D"(args),
+					   "S"(sizeof *args), [key] "r"(key), [run] "r"(run_kept), [argument] "r"(argument_kept)
+					 : "rcx", "r8", "r9", "r11", "memory");
 	return result;
 }
 

@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 #define SYS(name, ...) SYS_WORDS(__NR_##name, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
-#define SYS_WORDS(number, a, b, c, d, e, f, ...) sys_call(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+#define SYS_WORDS(number, a, b, c, d, e, f, ...) \
+	sys_call(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 static inline __attribute__((always_inline)) long sys_call(long number, long a, long b, long c, long d, long e, long f)
 {

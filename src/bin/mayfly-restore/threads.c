@@ -101,8 +101,13 @@ static void spawn(struct zygote *z, const struct image_process *p, uint32_t row)
 	unsigned char *stack = z->thread_stacks + (uint64_t)row * THREAD_STACK;
 	struct entry *e = (struct entry *)(stack + THREAD_STACK - 64);
 	*e = (struct entry){z, row, !same_name(t->name, z->threads[p->thread].name)};
-	struct clone_args args = {.flags = THREAD_FLAGS | (t->tid_address ? CLONE_CHILD_CLEARTID : 0), .child_tid = t->tid_address,
-		.tls = t->fs_base, .stack = (uint64_t)stack, .stack_size = THREAD_STACK - 64, .set_tid = (uint64_t)&tid, .set_tid_size = 1};
+	struct clone_args args = {.flags = THREAD_FLAGS | (t->tid_address ? CLONE_CHILD_CLEARTID : 0),
+							  .child_tid = t->tid_address,
+							  .tls = t->fs_base,
+							  .stack = (uint64_t)stack,
+							  .stack_size = THREAD_STACK - 64,
+							  .set_tid = (uint64_t)&tid,
+							  .set_tid_size = 1};
 	need(z, RESTORE_THREADS, sys_spawn(&z->key, &args, thread, e), row);
 }
 
