@@ -4,7 +4,7 @@
  *   driver BUILD SCRATCH
  *
  *   make BOX | attach BOX FOLDER | start BOX ARGUMENT... | park BOX | answer BOX EVENT | many BOX COUNT EVENT | log BOX
- *   pid BOX | kill BOX | dump BOX FILE | zygote Z FILE FOLDER | restore Z BOX | nonsense Z | end Z
+ *   pid BOX | kill BOX | dump BOX FILE [resume] [close] | zygote Z FILE FOLDER | restore Z BOX | nonsense Z | end Z
  *   bench Z COUNT FOLDER EVENT */
 #include <errno.h>
 #include <fcntl.h>
