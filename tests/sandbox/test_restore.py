@@ -180,7 +180,10 @@ class Restore(rig.Case):
             damaged, _ = s.image(runtime())
             folder = os.path.join(s.data, "images")
             until(lambda: damaged.hex() in os.listdir(folder), "kept")
+            last, _ = s.image(runtime())
             s.stop()
+            self.assertIn(last.hex(), os.listdir(folder), "told to keep it, and to end")
+            os.unlink(os.path.join(folder, last.hex()))
             with open(os.path.join(folder, damaged.hex()), "r+b") as f:
                 f.seek(100)
                 f.write(b"damage")

@@ -124,6 +124,7 @@ void helper_forget(struct helper *h)
 		return;
 	ev_timer_stop(&h->timer);
 	ev_io_stop(&h->io);
+	syscall(SYS_pidfd_send_signal, h->pidfd, SIGKILL, NULL, 0); /* it has said all it had to, or nobody wants to know */
 	close(h->io.fd);
 	close(h->pidfd);
 	h->busy = false;

@@ -42,7 +42,7 @@ struct helper {
 
 /* group_fd: cgroup2 folder to be born in, or -1. `done` is not called when this fails. */
 int helper_start(struct server *s, struct helper *h, int group_fd, struct error *err);
-/* Forgets a busy helper without `done`: at the server's end. The process ends by itself. */
+/* Ends a busy helper without `done`: at the server's end. */
 void helper_forget(struct helper *h);
 /* The same as helper_start, for startup: runs and waits. */
 int helper_run(struct server *s, struct helper *h, struct helper_report *report, struct error *err);

@@ -46,9 +46,8 @@ struct task {
 	uint8_t key[IPC_IMAGE_KEY];
 };
 
-static int task_work(struct server *s, struct helper *h, struct helper_report *report, struct error *err)
+static int task_do(struct server *s, const struct task *t, struct error *err)
 {
-	struct task *t = LIST_FIRST(&s->images.tasks, struct task, link);
 	struct name kept = name_of(t->key, ""), new = name_of(t->key, NEW);
 	int fd = s->images.fd, rc;
 	if (t->kind == TASK_KEEP)
@@ -56,6 +55,11 @@ static int task_work(struct server *s, struct helper *h, struct helper_report *r
 	else
 		rc = (unlinkat(fd, new.text, 0) < 0 && errno != ENOENT) || (unlinkat(fd, kept.text, 0) < 0 && errno != ENOENT) ? -1 : 0;
 	return rc < 0 || fsync(fd) < 0 ? error_sys(err, "image %s", kept.text) : 0;
+}
+
+static int task_work(struct server *s, struct helper *h, struct helper_report *report, struct error *err)
+{
+	return task_do(s, LIST_FIRST(&s->images.tasks, struct task, link), err);
 }
 
 static void pump(struct server *s);
@@ -372,7 +376,11 @@ void images_release(struct server *s)
 	helper_forget(&s->images.helper);
 	LIST_FOREACH(l, &s->images.all)
 		entry_free(s, CONTAINER_OF(l, struct image_entry, link));
-	LIST_FOREACH(t, &s->images.tasks)
-		free(CONTAINER_OF(t, struct task, link));
+	/* What was promised is done; once more what the helper was at. */
+	LIST_FOREACH(l, &s->images.tasks) {
+		struct task *t = CONTAINER_OF(l, struct task, link);
+		task_do(s, t, NULL);
+		free(t);
+	}
 	cleanup_close(&s->images.fd);
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bin/mayflyd/datadir.h"
@@ -77,22 +78,35 @@ static int prepare(struct server *s, struct error *err)
 	return 0;
 }
 
+/* All were told to end; none is left when we are gone. */
+static void wait_children(void)
+{
+	pid_t pid = 0;
+	for (unsigned ms = 0; ms < END_WAIT_MS && pid >= 0; ms++) {
+		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+			;
+		if (pid == 0)
+			nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+}
+
 /* The loop is over: nobody is served any more, so waiting is allowed. */
 static void finish(struct server *s)
 {
 	envs_kill_all(s);
-	cgroup_sweep(&s->base.cgroup, END_WAIT_MS);
-	cgroup_close(&s->base.cgroup);
-	if (s->base.net_ready)
-		net_sweep(s->base.id);
-	datadir_close(s);
 	control_release(s);
 	unpacks_release(s);
 	envs_release(s);
 	images_release(s);
 	zygotes_release(s);
+	cgroup_sweep(&s->base.cgroup, END_WAIT_MS);
+	cgroup_close(&s->base.cgroup);
+	if (s->base.net_ready)
+		net_sweep(s->base.id);
 	helper_forget(&s->tmp_helper);
 	helper_forget(&s->sweep_helper);
+	wait_children();
+	datadir_close(s);
 	ev_signals_free(s->signals);
 	ev_loop_free(s->loop);
 }
