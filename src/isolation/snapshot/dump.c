@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/check.h"
@@ -15,6 +16,10 @@
 #include "isolation/snapshot/image_open.h"
 #include "isolation/snapshot/image_priv.h"
 #include "isolation/snapshot/tmp_tree.h"
+
+/* Something on the move mostly comes to rest at once; all pauses together take a second. */
+#define TRIES 8
+#define FIRST_PAUSE_NS (4 * 1000000)
 
 static int start(struct dump *d, struct error *err)
 {
@@ -91,30 +96,40 @@ static int save_all(struct dump *d, int out_fd, uint64_t begin, struct error *er
 	return fsync(out_fd) < 0 ? error_sys(err, "cannot write the image to disk") : 0;
 }
 
-int dump_tree(const struct dump_request *request, int out_fd, struct dump_result *result, struct error *err)
+static int dump_once(const struct dump_request *request, int out_fd, struct dump_result *result, struct error *err)
 {
 	uint64_t begin = clock_mono_ns();
-	struct error why = {0};
 	struct dump d CLEANUP(dump_release) = {.request = request, .init_proc = -1, .root = -1};
-	sigset_t child, before;
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	pthread_sigmask(SIG_BLOCK, &child, &before); /* dump_wait waits for it */
 	image_builder_init(&d.image);
 	buf_init(&d.memory, IMAGE_MAX_VMAS * sizeof(struct dump_memory));
 	buf_init(&d.objects, IMAGE_MAX_OBJECTS * sizeof(struct dump_object));
 	buf_init(&d.files, 4 * IMAGE_MAX_FILES * sizeof(struct dump_file));
-	int rc = start(&d, &why);
-	if (rc == 0) {
-		rc = save_all(&d, out_fd, begin, &why);
-		/* What is busy has to go on to come to rest. */
-		dump_thaw(&d, request->resume || (rc < 0 && why.code == ERR_BUSY));
-	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (start(&d, err) < 0)
+		return -1;
+	int rc = save_all(&d, out_fd, begin, err);
+	/* What is busy has to go on to come to rest. */
+	dump_thaw(&d, request->resume || (rc < 0 && err->code == ERR_BUSY));
 	if (rc < 0)
-		return error_set(err, why.code, "%s", why.msg);
+		return -1;
 	*result = (struct dump_result){.file_bytes = d.image.head.file_bytes, .resident_bytes = d.image.head.page_count * IMAGE_PAGE,
 		.dump_ns = clock_mono_ns() - begin, .processes = image_built_count(&d.image, IMAGE_PROCESSES),
 		.threads = image_built_count(&d.image, IMAGE_THREADS), .connections = d.image.head.connections};
 	return 0;
+}
+
+int dump_tree(const struct dump_request *request, int out_fd, struct dump_result *result, struct error *err)
+{
+	struct error why = {0};
+	sigset_t child, before;
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	pthread_sigmask(SIG_BLOCK, &child, &before); /* dump_wait waits for it */
+	int rc = dump_once(request, out_fd, result, &why);
+	for (int i = 0; rc < 0 && why.code == ERR_BUSY && i < TRIES; i++) {
+		struct timespec pause = {.tv_nsec = FIRST_PAUSE_NS << i};
+		nanosleep(&pause, NULL);
+		rc = dump_once(request, out_fd, result, &why);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc < 0 ? error_set(err, why.code, "%s", why.msg) : 0;
 }

@@ -3,8 +3,9 @@
  * comes of it is an error. The tree stays stopped, to be killed by the caller, or goes on where `resume` is set.
  *
  * err->code ERR_UNSUPPORTED: this process can't be restored; err->msg then says why, in words that a developer can act on
- * ("holds a connection to 10.0.0.5:5432 that was opened during init"). ERR_BUSY: not parked yet (a signal is pending, a pipe
- * moves): the tree goes on in any case, and it may be tried again. Control groups must not be frozen: the tree makes calls for us. */
+ * ("holds a connection to 10.0.0.5:5432 that was opened during init"). ERR_BUSY: still not parked after tries for a second (a
+ * signal is pending, a connection moves): the tree goes on in any case, and it may be tried again. Control groups must not be
+ * frozen: the tree makes calls for us. */
 #ifndef MAYFLY_SNAPSHOT_DUMP_H
 #define MAYFLY_SNAPSHOT_DUMP_H
 
