@@ -47,7 +47,8 @@ static inline void rig_threads(struct image_builder *b)
 {
 	static const char state[832];
 	for (uint32_t i = 0; i < 2; i++) {
-		struct image_thread t = {.tid = 2 + i, .ip = 0x400100, .sp = RIG_STACK + 0x1800, .priority = 20, .name = "rig", .xstate_bytes = sizeof state};
+		struct image_thread t = {.tid = 2 + i, .ip = 0x400100, .sp = RIG_STACK + 0x1800, .priority = 20, .name = "rig",
+			.xstate_bytes = sizeof state};
 		t.xstate = (uint32_t)image_add_bytes(b, state, sizeof state, 64, NULL);
 		rig_add(b, IMAGE_THREADS, &t);
 	}

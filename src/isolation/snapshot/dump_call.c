@@ -95,8 +95,9 @@ int dump_call(struct dump_process *p, struct dump_thread *t, long number, const 
 	if (ptrace(PTRACE_SETREGS, t->tid, NULL, &regs) < 0 || ptrace(PTRACE_SINGLESTEP, t->tid, NULL, NULL) < 0)
 		return error_sys(err, "cannot make thread %d call", t->tid);
 	if (dump_wait(t->tid, &status, STEP_LIMIT_NS) < 0)
-		return errno == ETIMEDOUT ? error_set(err, ERR_TIMEOUT, "process %u (%s) does not run; is its control group frozen?", p->inner, p->name)
-					  : error_sys(err, "cannot make thread %d call", t->tid);
+		return errno != ETIMEDOUT ? error_sys(err, "cannot make thread %d call", t->tid)
+					  : error_set(err, ERR_TIMEOUT, "process %u (%s) does not run; is its control group frozen?",
+						    p->inner, p->name);
 	if (!WIFSTOPPED(status))
 		return error_set(err, ERR_CLOSED, "process %u (%s) ended while it was looked at", p->inner, p->name);
 	if (WSTOPSIG(status) != SIGTRAP || status >> 16) {

@@ -84,7 +84,8 @@ static bool next_paragraph(const char **at, struct paragraph *m, struct error *e
 	const char *line = *at;
 	if (!*line)
 		return false;
-	if (sscanf(line, "%lx-%lx %7s %lx %x:%x %lu %n", &m->start, &m->end, m->rights, &m->offset, &m->major, &m->minor, &m->inode, &name) < 7)
+	if (sscanf(line, "%lx-%lx %7s %lx %x:%x %lu %n", &m->start, &m->end, m->rights, &m->offset, &m->major, &m->minor, &m->inode,
+		    &name) < 7)
 		return error_set(err, ERR_SYSTEM, "/proc/PID/smaps is not understood"), false;
 	/* sscanf's blank before the name would eat a missing one's newline. */
 	const char *end = strchr(line, '\n');
@@ -191,12 +192,14 @@ static int whole_bytes(struct dump_process *p, const struct paragraph *m, uint64
 }
 
 /* A file that will not be there for a restored process: its bytes are kept as memory. */
-static int take_as_memory(struct dump_process *p, const struct paragraph *m, struct image_vma *v, struct dump_memory *mem, struct error *err)
+static int take_as_memory(struct dump_process *p, const struct paragraph *m, struct image_vma *v, struct dump_memory *mem,
+	struct error *err)
 {
 	/* The JVM's counters, for tools that look from outside. */
 	bool counters = starts(m->name, "/tmp/hsperfdata_");
 	if ((v->flags & VMA_SHARED) && !counters)
-		return dump_unsupported(p, err, "maps %s shared, which is %s", m->name, ends(m->name, DELETED) ? "deleted" : "not part of the system or code");
+		return dump_unsupported(p, err, "maps %s shared, which is %s", m->name,
+			ends(m->name, DELETED) ? "deleted" : "not part of the system or code");
 	v->kind = VMA_ANON;
 	v->flags &= ~(uint32_t)VMA_SHARED;
 	return whole_bytes(p, m, &mem->whole, err);

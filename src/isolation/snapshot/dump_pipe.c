@@ -46,7 +46,8 @@ static struct ends find_ends(struct dump *d, uint64_t inode)
 }
 
 /* tee copies without taking: the tree may have to go on. */
-static int peek_content(struct dump *d, const struct dump_process *p, int fd, uint32_t capacity, struct image_object *row, struct error *err)
+static int peek_content(struct dump *d, const struct dump_process *p, int fd, uint32_t capacity, struct image_object *row,
+	struct error *err)
 {
 	int waiting, ours[2];
 	if (ioctl(fd, FIONREAD, &waiting) < 0)

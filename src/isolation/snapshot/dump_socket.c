@@ -69,7 +69,8 @@ static bool is_loopback(const union address *a)
 {
 	if (a->any.sa_family == AF_INET)
 		return ntohl(a->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-	return IN6_IS_ADDR_LOOPBACK(&a->v6.sin6_addr) || (IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr) && a->v6.sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+	return IN6_IS_ADDR_LOOPBACK(&a->v6.sin6_addr) ||
+	       (IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr) && a->v6.sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
 }
 
 static void print_address(char *dst, size_t size, const union address *a)
@@ -99,8 +100,7 @@ static int save_address(struct dump *d, int fd, struct image_object *row, struct
 }
 
 /* Of a connection to somebody else. */
-static int refuse_or_close(struct dump *d, const struct dump_open *o, const char *what, const union address *peer, struct image_object *row,
-	struct error *err)
+static int refuse_or_close(struct dump *d, const char *what, const union address *peer, struct image_object *row, struct error *err)
 {
 	char text[INET6_ADDRSTRLEN + 16];
 	row->kind = OBJECT_CLOSED;
@@ -152,8 +152,10 @@ static int save_connection(struct dump *d, const struct dump_open *o, int fd, co
 	if (platform && is_loopback(&peer))
 		return save_platform(d, o, info, is_quiet(fd), row, err);
 	if (info->tcpi_state == STATE_ESTABLISHED)
-		return refuse_or_close(d, o, "a connection", &peer, row, err);
-	return is_quiet(fd) || d->request->close_connections ? 0 : dump_unsupported(o->process, err, "left bytes of a closed connection unread");
+		return refuse_or_close(d, "a connection", &peer, row, err);
+	if (is_quiet(fd) || d->request->close_connections)
+		return 0;
+	return dump_unsupported(o->process, err, "left bytes of a closed connection unread");
 }
 
 static int save_tcp(struct dump *d, const struct dump_open *o, int fd, struct image_object *row, struct error *err)
@@ -183,7 +185,7 @@ static int save_udp(struct dump *d, const struct dump_open *o, int fd, struct im
 	int unread = 0;
 	row->kind = OBJECT_SOCKET;
 	if (getpeername(fd, &peer.any, &n) == 0)
-		return refuse_or_close(d, o, "a UDP socket connected", &peer, row, err);
+		return refuse_or_close(d, "a UDP socket connected", &peer, row, err);
 	if (ioctl(fd, SIOCINQ, &unread) < 0 || unread)
 		return dump_unsupported(o->process, err, "left datagrams unread");
 	return save_address(d, fd, row, err);

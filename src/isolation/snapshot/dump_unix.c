@@ -120,8 +120,8 @@ static int save_unread(struct dump *d, const struct dump_process *p, int fd, str
 	CLEANUP_FREE char *bytes = malloc((size_t)unread);
 	struct iovec iov = {bytes, (size_t)unread};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-	bool plain = bytes && row->type == SOCK_STREAM && (unsigned)unread <= MAX_UNREAD && recvmsg(fd, &msg, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC) == unread &&
-		     msg.msg_controllen == 0;
+	bool plain = bytes && row->type == SOCK_STREAM && (unsigned)unread <= MAX_UNREAD &&
+		     recvmsg(fd, &msg, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC) == unread && msg.msg_controllen == 0;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c && msg.msg_controllen; c = CMSG_NXTHDR(&msg, c)) {
 		int *fds = (int *)(void *)CMSG_DATA(c);
 		for (size_t i = 0; c->cmsg_type == SCM_RIGHTS && i < (c->cmsg_len - CMSG_LEN(0)) / sizeof *fds; i++)

@@ -38,7 +38,8 @@ static int pad(struct packing *p, struct error *err)
 	return put(p, zeros, -p->out->len % sizeof zeros, err);
 }
 
-static int put_head(struct packing *p, enum tmp_entry_kind kind, const char *name, const struct stat *st, uint64_t bytes, struct error *err)
+static int put_head(struct packing *p, enum tmp_entry_kind kind, const char *name, const struct stat *st, uint64_t bytes,
+	struct error *err)
 {
 	struct tmp_entry e = {.kind = kind, .mode = st->st_mode & 07777, .bytes = bytes, .modified_s = st->st_mtim.tv_sec,
 		.modified_ns = (uint32_t)st->st_mtim.tv_nsec, .name_bytes = (uint32_t)strlen(name) + 1};

@@ -31,7 +31,8 @@ static int damaged(struct error *err, const char *what)
 
 static bool name_fits(const char *name, uint32_t n)
 {
-	return n >= 2 && n <= MAX_NAME && strnlen(name, n) == n - 1 && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+	return n >= 2 && n <= MAX_NAME && strnlen(name, n) == n - 1 && !strchr(name, '/') && strcmp(name, ".") != 0 &&
+	       strcmp(name, "..") != 0;
 }
 
 static bool head_fits(const struct tmp_entry *e)
