@@ -39,6 +39,24 @@ def handler(e, c):
 '''
 
 
+CONNECTS = r'''
+import os, socket
+def handler(e, c):
+    with open("/proc/net/tcp") as f:
+        seen = [line.split()[1:4] for line in f.readlines()[1:]]
+    server = socket.socket()
+    server.bind(("127.0.0.1", 8080))
+    server.listen(8)
+    for _ in range(8):
+        ours = socket.create_connection(("127.0.0.1", 8080))
+        server.accept()[0].close()
+        ours.recv(1)
+        ours.close()
+    # 01: established, 0A: listens
+    return {"net": os.readlink("/proc/self/ns/net"), "left": [s for s in seen if s[2] not in ("01", "0A")]}
+'''
+
+
 class Fresh(SnapshotCase):
     options = ("--pool", "8")
 
@@ -76,6 +94,12 @@ class Fresh(SnapshotCase):
         seen = self.parallel(4, lambda i: [self.call(name).value for _ in range(10)])
         self.assertEqual([s for some in seen for s in some], [expected] * 40)
         self.assertEqual(self.state(name)["restores"], 40)
+
+    def test_closed_connections_of_others_are_not_visible(self):
+        """Network namespaces are used again, also by other functions: their ports are free."""
+        names = [self.ready({"app.py": CONNECTS + "# %d" % i}, tags=SINGLE)[0] for i in range(2)]
+        seen = [self.call(names[i % 2]).value for i in range(30)]
+        self.assertEqual([s["left"] for s in seen], [[]] * 30)
 
     def test_single_use_without_an_image(self):
         """Fresh all the same: each invocation is a plain start."""

@@ -158,16 +158,26 @@ static int open_sockets(const struct making *m, struct sandbox_made *made, struc
 	return 0;
 }
 
+/* Of the network namespace that we are in: closed connections are forgotten at once, not kept for a minute (TIME_WAIT), where
+ * the next environment that has the namespace would see them, and find their ports taken; nor is kept how fast they were. */
+static int forget_closed(const struct making *m)
+{
+	if (io_put(m->proc, "sys/net/ipv4/tcp_no_metrics_save", "1", NULL) < 0)
+		return -1;
+	return io_put(m->proc, "sys/net/ipv4/tcp_max_tw_buckets", "0", NULL);
+}
+
 /* The sockets of whoever had it may not be closed everywhere yet: then a new one is made. */
 static void join_network(int net_fd, struct making *m, struct sandbox_made *made)
 {
-	m->joined = net_fd >= 0 && setns(net_fd, CLONE_NEWNET) == 0 && open_sockets(m, made, NULL) == 0;
+	m->joined = net_fd >= 0 && setns(net_fd, CLONE_NEWNET) == 0 && forget_closed(m) == 0 && open_sockets(m, made, NULL) == 0;
 }
 
 static int new_network(const struct making *m, struct sandbox_made *made, struct error *err)
 {
 	if (setns(m->pidfd, CLONE_NEWNET) < 0)
 		return error_sys(err, "cannot join the network namespace");
+	forget_closed(m); /* else it serves only once */
 	return net_loopback_up(err) < 0 ? -1 : open_sockets(m, made, err);
 }
 
