@@ -11,7 +11,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 
-#define MAKING_MAX 8 /* helpers at a time */
+#define MAKING_MAX 8 /* at a time */
 #define REFILL_AFTER_MS 5u
 #define REFILL_HURRIED 2u /* at a time, when half of the pool is gone */
 
@@ -250,6 +250,11 @@ int envs_init(struct server *s, unsigned max, struct error *err)
 	return all->slots ? 0 : error_set(err, ERR_NO_MEMORY, "no memory for %u environments", max);
 }
 
+void envs_prepare(struct server *s)
+{
+	env_makers_init(s);
+}
+
 void envs_begin(struct server *s)
 {
 	attacher_init(s);
@@ -260,6 +265,8 @@ void envs_begin(struct server *s)
 
 void envs_release(struct server *s)
 {
+	for (unsigned i = 0; i < ENV_MAKERS; i++)
+		hand_stop(&s->envs.makers[i]);
 	hand_stop(&s->envs.attacher);
 	hand_stop(&s->envs.cleaner);
 	hand_stop(&s->envs.watcher);

@@ -51,6 +51,7 @@ struct env {
 };
 
 #define ENV_NETS_MAX 64
+#define ENV_MAKERS 2
 #define ENV_INDEX 1024
 
 struct envs {
@@ -61,7 +62,8 @@ struct envs {
 	uint64_t asked_ns; /* when control asked last */
 	struct env **slots; /* NULL: free */
 	unsigned slot_count, slot_from; /* all before slot_from are taken */
-	struct hand attacher, cleaner, watcher;
+	struct hand makers[ENV_MAKERS], attacher, cleaner, watcher;
+	unsigned turn; /* of which maker */
 	int nets[ENV_NETS_MAX]; /* network namespaces of ended ones, for new ones (sandbox_make) */
 	unsigned net_count;
 	unsigned pool_failures; /* in a row: the pool then waits */
@@ -69,7 +71,8 @@ struct envs {
 };
 
 int envs_init(struct server *s, unsigned max, struct error *err);
-/* The hands begin: once it is known how /tmp is made. */
+/* The makers begin; the other hands once it is known how /tmp is made. */
+void envs_prepare(struct server *s);
 void envs_begin(struct server *s);
 void envs_release(struct server *s);
 /* Fills the pool and starts what is queued, as far as there is room. */

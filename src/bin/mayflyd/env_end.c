@@ -97,7 +97,8 @@ void env_die(struct env *e)
 	if (e->pid) {
 		/* Process 1's end is everybody's; a group frozen by v1 must be thawed for it. */
 		kill(e->pid, SIGKILL);
-		cgroup_thaw(&e->server->base.cgroup, e->slot);
+		if (!e->server->base.cgroup.freezer_v2)
+			cgroup_thaw(&e->server->base.cgroup, e->slot);
 	}
 	/* A helper that works on it ends by itself, and finds it dying. */
 	if (e->pid || env_is_worked_on(e))

@@ -1,31 +1,121 @@
-/* Making empty sandboxes: for who waits, and for the pool. */
+/* Making empty sandboxes: for who waits, and for the pool. The makers are hands (hand.h), each with one child at a time that
+ * becomes what a sandbox needs: it shares the maker's memory, and the maker waits for it. Being made by a small process that
+ * holds few descriptors, however many environments there are, is worth half of the time. */
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bin/mayflyd/env_priv.h"
 #include "bin/mayflyd/server.h"
 #include "core/base/check.h"
+#include "core/base/cleanup.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "isolation/sandbox/confine.h"
 
-#define MAKE_TIMEOUT_MS 10000
+#define MAKE_S 10u
+#define STACK_BYTES (256u << 10)
 #define POOL_FAILURES_MAX 3
 #define POOL_RETRY_MS 5000
 #define MADE_FDS 8
 #define TMP_THERE (1ll << 32) /* beside the process number in a report's value */
 
-static int make_work(struct server *s, struct helper *h, struct helper_report *report, struct error *err)
+struct order {
+	uint32_t slot;
+	enum tmp_kind tmp;
+};
+
+/* ---- in a maker ---- */
+
+struct making {
+	struct server *s;
+	uint32_t slot;
+	int reply, net_fd;
+};
+
+static int make_one(const struct making *m, struct helper_report *report, struct error *err)
 {
-	struct env *e = CONTAINER_OF(h, struct env, helper);
 	struct sandbox_made made;
-	if (sandbox_make(&s->base, e->slot, e->net_fd, &made, err) < 0)
+	if (sandbox_make(&m->s->base, m->slot, m->net_fd, &made, err) < 0)
 		return -1;
 	*report = (struct helper_report){.value = made.pid | (made.tmp ? TMP_THERE : 0), .fd_count = MADE_FDS,
 	                                 .fds = {made.init_fd, made.api_fd, made.endpoint_fd, made.log_fd, made.log_write_fd, made.spare_fd, made.pidfd,
 	                                         made.net_fd}};
 	return 0;
+}
+
+/* A child of mayflyd's, so that the sandbox's first process is one, too. */
+static int child(void *arg)
+{
+	const struct making *m = arg;
+	struct helper_report report = {0};
+	struct error err = {0};
+	confine_die_with_parent(NULL);
+	alarm(MAKE_S);
+	if (make_one(m, &report, &err) < 0)
+		report = (struct helper_report){.err = err};
+	helper_answer(m->reply, &report);
+	_exit(0);
+}
+
+static void work(struct server *s, struct hand *h, struct hand_task *t)
+{
+	struct helper_report report = {0};
+	struct order o;
+	ASSERT(t->n == sizeof o && t->fd_count >= 1);
+	memcpy(&o, t->packet.bytes, sizeof o);
+	if (!h->state)
+		h->state = malloc(STACK_BYTES);
+	ASSERT(h->state);
+	struct making m = {.s = s, .slot = o.slot, .reply = t->fds[0], .net_fd = t->fd_count > 1 ? t->fds[1] : -1};
+	s->base.tmp.kind = o.tmp;
+	if (clone(child, (char *)h->state + STACK_BYTES, CLONE_VM | CLONE_VFORK | CLONE_PARENT | SIGCHLD, &m) >= 0)
+		return;
+	error_sys(&report.err, "cannot start a process to make a sandbox");
+	helper_answer(m.reply, &report);
+}
+
+/* ---- in mayflyd ---- */
+
+static void answered(struct server *s, struct hand *h, const void *packet, size_t n)
+{
+}
+
+/* The orders that it had lost their sockets with it. */
+static void died(struct server *s, struct hand *h)
+{
+	envs_pump(s);
+}
+
+void env_makers_init(struct server *s)
+{
+	struct error err = {0};
+	for (unsigned i = 0; i < ENV_MAKERS; i++) {
+		struct hand *h = &s->envs.makers[i];
+		*h = (struct hand){.name = "a process that makes sandboxes", .work = work, .answered = answered, .died = died,
+		                   .keep = {s->base.root_ns, s->base.init_exe, -1, -1}};
+		if (hand_start(s, h, &err) < 0)
+			log_error("%s: %s", h->name, err.msg);
+	}
+}
+
+/* Returns the socket that the answer comes over. */
+static int give(struct env *e, struct error *err)
+{
+	struct envs *all = &e->server->envs;
+	struct order o = {.slot = e->slot, .tmp = e->server->base.tmp.kind};
+	int sock[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sock) < 0)
+		return error_sys(err, "cannot make a socket");
+	CLEANUP_CLOSE int mine = sock[0];
+	CLEANUP_CLOSE int its = sock[1];
+	int fds[] = {its, e->net_fd};
+	all->turn = (all->turn + 1) % ENV_MAKERS;
+	return hand_give(&all->makers[all->turn], &o, sizeof o, fds, e->net_fd < 0 ? 1 : 2, err) < 0 ? -1 : STEAL_FD(mine);
 }
 
 static void pool_pause(struct server *s, const struct error *why)
@@ -36,7 +126,7 @@ static void pool_pause(struct server *s, const struct error *why)
 		ev_timer_after(s->loop, &s->envs.pool_timer, POOL_RETRY_MS * NS_PER_MS);
 }
 
-/* The helper has used it, or not: what comes back is a descriptor of its own. */
+/* What comes back is a descriptor of its own. */
 static void close_old_net(struct env *e)
 {
 	if (e->net_fd >= 0)
@@ -48,7 +138,6 @@ static void make_done(struct server *s, struct helper *h, struct helper_report *
 {
 	struct env *e = CONTAINER_OF(h, struct env, helper);
 	siginfo_t info;
-	close_old_net(e);
 	if (report->err.code == ERR_OK && report->fd_count == MADE_FDS) {
 		pid_t pid = (pid_t)(report->value & INT32_MAX);
 		int *const places[MADE_FDS] = {&e->init_fd, &e->api_fd, &e->endpoint_fd, &e->log_fd, &e->log_write_fd, &e->spare_fd, &e->pidfd,
@@ -89,8 +178,10 @@ void env_make(struct env *e)
 	env_move(e, ENV_MAKING);
 	if (s->envs.net_count)
 		e->net_fd = s->envs.nets[--s->envs.net_count];
-	e->helper = (struct helper){.work = make_work, .done = make_done, .timeout_ms = MAKE_TIMEOUT_MS};
-	if (helper_start(s, &e->helper, -1, &err) == 0)
+	int fd = give(e, &err);
+	close_old_net(e);
+	e->helper = (struct helper){.done = make_done, .timeout_ms = (MAKE_S + 1) * 1000};
+	if (fd >= 0 && helper_expect(s, &e->helper, fd, &err) == 0)
 		return;
 	if (!e->requested)
 		pool_pause(s, &err);

@@ -24,6 +24,7 @@ void env_index_init(struct envs *all);
 /* By a helper, or whoever is to answer: its end must wait for them. */
 bool env_is_worked_on(const struct env *e);
 
+void env_makers_init(struct server *s);
 void env_make(struct env *e);
 
 /* false: not now, the attacher has enough to do. */

@@ -29,7 +29,7 @@ union fds_room {
 	char bytes[CMSG_SPACE(sizeof(int) * HELPER_FDS)];
 };
 
-static void send_report(int fd, const struct helper_report *r)
+void helper_answer(int fd, const struct helper_report *r)
 {
 	union fds_room control = {0};
 	struct wire wire = {.code = (int32_t)r->err.code, .sys = r->err.sys, .value = r->value};
@@ -83,7 +83,7 @@ static _Noreturn void run_child(struct server *s, struct helper *h, int fd)
 	envs_forked(s);
 	if (h->work(s, h, &report, &err) < 0)
 		report = (struct helper_report){.err = err, .value = report.value};
-	send_report(fd, &report);
+	helper_answer(fd, &report);
 	_exit(0);
 }
 
@@ -124,9 +124,12 @@ void helper_forget(struct helper *h)
 		return;
 	ev_timer_stop(&h->timer);
 	ev_io_stop(&h->io);
-	syscall(SYS_pidfd_send_signal, h->pidfd, SIGKILL, NULL, 0); /* it has said all it had to, or nobody wants to know */
+	if (h->pidfd >= 0) {
+		/* It has said all it had to, or nobody wants to know. */
+		syscall(SYS_pidfd_send_signal, h->pidfd, SIGKILL, NULL, 0);
+		close(h->pidfd);
+	}
 	close(h->io.fd);
-	close(h->pidfd);
 	h->busy = false;
 }
 
@@ -148,26 +151,41 @@ static void on_report(struct ev_io *io, unsigned events)
 static void on_timeout(struct ev_timer *timer)
 {
 	struct helper *h = CONTAINER_OF(timer, struct helper, timer);
-	syscall(SYS_pidfd_send_signal, h->pidfd, SIGKILL, NULL, 0); /* its socket then closes, which is reported */
+	/* An ended one's socket closes, which is reported. */
+	if (h->pidfd < 0)
+		finish(h);
+	else
+		syscall(SYS_pidfd_send_signal, h->pidfd, SIGKILL, NULL, 0);
 }
 
-int helper_start(struct server *s, struct helper *h, int group_fd, struct error *err)
+static int watch(struct server *s, struct helper *h, int fd, struct error *err)
 {
-	ASSERT(!h->busy && h->work && h->done);
-	int fd = launch(s, h, group_fd, err);
-	if (fd < 0)
-		return -1;
+	h->server = s;
 	h->io = (struct ev_io){.fd = fd, .cb = on_report};
 	h->timer = (struct ev_timer){.cb = on_timeout};
 	if (ev_io_start(s->loop, &h->io, EV_READ, err) < 0) {
 		close(fd);
-		close(h->pidfd);
+		cleanup_close(&h->pidfd);
 		return -1;
 	}
 	h->busy = true;
 	if (h->timeout_ms)
 		ev_timer_after(s->loop, &h->timer, h->timeout_ms * NS_PER_MS);
 	return 0;
+}
+
+int helper_start(struct server *s, struct helper *h, int group_fd, struct error *err)
+{
+	ASSERT(!h->busy && h->work && h->done);
+	int fd = launch(s, h, group_fd, err);
+	return fd < 0 ? -1 : watch(s, h, fd, err);
+}
+
+int helper_expect(struct server *s, struct helper *h, int fd, struct error *err)
+{
+	ASSERT(!h->busy && h->done);
+	h->pidfd = -1;
+	return watch(s, h, fd, err);
 }
 
 int helper_run(struct server *s, struct helper *h, struct helper_report *report, struct error *err)

@@ -42,6 +42,10 @@ struct helper {
 
 /* group_fd: cgroup2 folder to be born in, or -1. `done` is not called when this fails. */
 int helper_start(struct server *s, struct helper *h, int group_fd, struct error *err);
+/* The same for a process that somebody else starts, who answers over the other end of the socket `fd` (which is taken, also on
+ * failure) by helper_answer. h->work is not used, and nobody is ended when the time is over. */
+int helper_expect(struct server *s, struct helper *h, int fd, struct error *err);
+void helper_answer(int fd, const struct helper_report *report);
 /* Ends a busy helper without `done`: at the server's end. */
 void helper_forget(struct helper *h);
 /* The same as helper_start, for startup: runs and waits. */

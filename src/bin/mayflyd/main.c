@@ -75,6 +75,7 @@ static int prepare(struct server *s, struct error *err)
 		return -1;
 	startup_sweep(s);
 	startup_tmp(s);
+	envs_prepare(s);
 	return 0;
 }
 
