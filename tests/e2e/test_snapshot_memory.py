@@ -51,6 +51,23 @@ exports.handler = async () => {
 '''
 
 
+RESERVES = r'''
+import ctypes, time
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+block = bytearray(b"x") * (64 << 20)
+def handler(e, c):
+    for _ in range(e["reserve_tb"]):
+        assert libc.mmap(None, 1 << 40, 3, 0x4022, -1, 0) # may be written; private, anonymous, not reserved
+    kept = bytearray(b"x") * (e["hog"] << 20)
+    for _ in range(e["ticks"]):
+        kept += b"x" * 16384 # what uses no more is not measured
+        time.sleep(0.05)
+    return len(kept) >> 20
+'''
+
+
 class Contents(SnapshotCase):
     def restored(self, name):
         answer = self.call(name)
@@ -101,6 +118,14 @@ class Contents(SnapshotCase):
         self.assertEqual(answer.error, "Unhandled", "more than its limit of 256 MB")
         self.assertRegex(answer.raw.decode(), "Runtime.(ExitError|OutOfMemory)|MemoryError")
         self.assertEqual(self.call(name, {"n": 0}).kind, "restored")
+
+    def test_reserved_memory_does_not_hold_up_who_measures(self):
+        """However much there is to look through: beyond its memory it ends."""
+        name, _ = self.ready({"app.py": RESERVES}, tags=SINGLE, event={"reserve_tb": 0, "hog": 1, "ticks": 1}, MemorySize=256, Timeout=30)
+        answer = self.call(name, {"reserve_tb": 100, "hog": 100, "ticks": 1})
+        self.assertEqual((answer.kind, answer.value), ("restored", 100))
+        answer = self.call(name, {"reserve_tb": 100, "hog": 210, "ticks": 80})
+        self.assertEqual((answer.kind, answer.error), ("restored", "Unhandled"))
 
     def test_tmp_comes_along(self):
         name, first = self.ready({"app.py": TMP}, tags=SINGLE, MemorySize=1769, Timeout=30)

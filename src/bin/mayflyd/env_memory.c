@@ -19,6 +19,7 @@
 #define BYTES_PER_MS (1u << 20) /* what a function may touch: memory is not written much faster by one who also computes */
 #define LEAST_MS 4u
 #define MOST_MS 250u
+#define MEASURE_MAX_NS (200 * NS_PER_MS) /* of one environment: it holds up the others */
 #define MEASURING_SHARE 20u /* of the time between two looks, at most so small a part is spent measuring */
 
 struct order {
@@ -91,7 +92,9 @@ static uint64_t read_usage(const struct watched *w)
 static bool measure(struct server *s, struct watched *w, struct word *out)
 {
 	const struct cgroup *cg = &s->base.cgroup;
-	uint64_t shared = shared_bytes(cg, w->o.slot, ZYGOTE_GROUP), cache = cgroup_cache_bytes(cg, w->o.slot);
+	uint64_t shared = shared_bytes(cg, w->o.slot, ZYGOTE_GROUP, MEASURE_MAX_NS), cache = cgroup_cache_bytes(cg, w->o.slot);
+	if (shared == SHARED_UNKNOWN)
+		shared = w->o.image_bytes;
 	uint64_t own = w->used > cache ? w->used - cache : 0;
 	w->shared = shared;
 	*out = (struct word){.slot = w->o.slot, .id = w->o.id, .own_bytes = own, .shared_bytes = shared};

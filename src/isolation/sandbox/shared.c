@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/clock.h"
 
 #define PAGE 4096ull
 #define PAGES_MAX (16u << 20) /* of one group: 64 GB */
@@ -21,7 +23,15 @@
 struct frames {
 	uint64_t *all;
 	size_t n, room;
+	uint64_t until_ns; /* of our processor time */
 };
+
+static uint64_t spent_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
 
 static void frames_release(struct frames *f)
 {
@@ -42,11 +52,13 @@ static bool add(struct frames *f, uint64_t frame)
 	return true;
 }
 
-/* Anonymous pages of start..end that somebody else maps too. */
+/* Anonymous pages of start..end that somebody else maps too. false: there is too much. */
 static bool take_range(int pagemap, uint64_t start, uint64_t end, struct frames *f)
 {
 	uint64_t entries[BATCH];
 	for (uint64_t at = start / PAGE; at < end / PAGE;) {
+		if (spent_ns() > f->until_ns)
+			return false;
 		uint64_t want = end / PAGE - at < BATCH ? end / PAGE - at : BATCH;
 		ssize_t got = pread(pagemap, entries, want * sizeof *entries, (off_t)(at * sizeof *entries));
 		if (got <= 0)
@@ -71,8 +83,9 @@ static bool take_process(long pid, struct frames *f)
 	CLEANUP_CLOSE int pagemap = open(path, O_RDONLY | O_CLOEXEC);
 	bool fits = true;
 	while (fits && maps && pagemap >= 0 && fgets(line, sizeof line, maps)) {
+		fits = spent_ns() <= f->until_ns;
 		/* What nothing may touch was given back, or holds nothing. */
-		if (sscanf(line, "%lx-%lx %7s", &start, &end, access) == 3 && access[3] == 'p' && strncmp(access, "---", 3) != 0)
+		if (fits && sscanf(line, "%lx-%lx %7s", &start, &end, access) == 3 && access[3] == 'p' && strncmp(access, "---", 3) != 0)
 			fits = take_range(pagemap, start, end, f);
 	}
 	return fits;
@@ -101,9 +114,9 @@ static uint64_t count_owned(int kpagecgroup, const struct frames *f, uint64_t ow
 	return count;
 }
 
-uint64_t shared_bytes(const struct cgroup *cg, unsigned slot, unsigned owner)
+uint64_t shared_bytes(const struct cgroup *cg, unsigned slot, unsigned owner, uint64_t limit_ns)
 {
-	struct frames f CLEANUP(frames_release) = {0};
+	struct frames f CLEANUP(frames_release) = {.until_ns = spent_ns() + limit_ns};
 	CLEANUP_FREE char *list = cgroup_processes(cg, slot);
 	CLEANUP_CLOSE int kpagecgroup = open("/proc/kpagecgroup", O_RDONLY | O_CLOEXEC);
 	uint64_t number = cgroup_memory_number(cg, owner);
@@ -111,8 +124,10 @@ uint64_t shared_bytes(const struct cgroup *cg, unsigned slot, unsigned owner)
 		return 0;
 	for (char *at = list, *end; *at; at = *end ? end + 1 : end) {
 		long pid = strtol(at, &end, 10);
-		if (end == at || (pid > 0 && !take_process(pid, &f)))
+		if (end == at)
 			break;
+		if (pid > 0 && !take_process(pid, &f))
+			return SHARED_UNKNOWN;
 	}
 	if (!f.n)
 		return 0;

@@ -9,8 +9,11 @@
 
 #include "isolation/sandbox/cgroup.h"
 
+#define SHARED_UNKNOWN UINT64_MAX
+
 /* Bytes of anonymous memory that processes of `slot` map and the group of `owner` pays for; a page counts once. 0 where the
- * kernel does not tell. */
-uint64_t shared_bytes(const struct cgroup *cg, unsigned slot, unsigned owner);
+ * kernel does not tell; SHARED_UNKNOWN when more than `limit_ns` of processor time would be spent: functions choose how much
+ * there is to look through. */
+uint64_t shared_bytes(const struct cgroup *cg, unsigned slot, unsigned owner, uint64_t limit_ns);
 
 #endif
