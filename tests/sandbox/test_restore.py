@@ -227,6 +227,25 @@ class Restore(rig.Case):
         s.send("SNAPSHOT", struct.pack("<Q32sIIII", 1 << 40, b"k" * 32, 0, 1, 0, 0))
         self.assertEqual(rig.ERRORS[s.expect("SNAPSHOT_DONE").code], "NOT_FOUND")
 
+    def test_snapshot_while_one_is_taken(self):
+        """A second order for the same environment is refused, and harms nobody."""
+        s = self.server
+        env = s.run(["/usr/bin/python3", "/var/task/run.py"], s.code(runtime("kept = bytes(1) * (50 << 20)")))
+        with socket.socket(fileno=os.dup(env.api)) as listener:
+            listener.settimeout(rig.WAIT_S)
+            peer, at = listener.accept()
+        peer.settimeout(rig.WAIT_S)
+        self.assertTrue(peer.recv(4096))
+        for key in (b"1" * 32, b"2" * 32):
+            s.send("SNAPSHOT", struct.pack("<Q32sIIII", env.id, key, 0, at[1], 0, 0))
+        refused = s.expect("SNAPSHOT_DONE", lambda m: m.key == b"2" * 32)
+        self.assertNotEqual(refused.code, 0)
+        s.expect("SNAPSHOT_DONE", lambda m: m.key == b"1" * 32)
+        peer.close()
+        env.wait()
+        env.close()
+        self.assertEqual(s.sh("echo fine").text, "fine\n")
+
     def test_folder_is_limited(self):
         s = rig.Server("--pool", "2", "--snapshot-disk", "16")
         try:

@@ -105,7 +105,8 @@ int env_on_snapshot(struct server *s, struct ipc_message *m, struct error *err)
 		return 0;
 	answer(s, d, NULL, &why);
 	if (e) {
-		e->dump = NULL;
+		if (e->dump == d) /* not one under way */
+			e->dump = NULL;
 		e->ordered_dead = true;
 		env_die(e);
 	}
