@@ -240,11 +240,12 @@ int launch_env_key(const struct function_version *v, const struct settings *sett
 	struct launch_env env = {.version = v, .settings = settings, .template = true};
 	struct runtime_found found;
 	struct buf out;
-	buf_init(&out, LAUNCH_MAX_BYTES + 512);
+	buf_init(&out, LAUNCH_MAX_BYTES + 1024);
 	int r = encode(&out, &env, &found, err);
 	if (r == 0)
-		r = buf_printf(&out, "memory=%u tmp=%u network=%d layers=%u mode=%d renewal=%llu code=%s", v->memory_mb, v->ephemeral_mb,
-		               v->outbound, 0u, (int)v->snapshot, (unsigned long long)renewal, v->code_hex);
+		/* The role: what an init read with rights that were taken away is not handed on. */
+		r = buf_printf(&out, "memory=%u tmp=%u network=%d layers=%u mode=%d renewal=%llu code=%s role=%s", v->memory_mb, v->ephemeral_mb,
+		               v->outbound, 0u, (int)v->snapshot, (unsigned long long)renewal, v->code_hex, v->role);
 	if (r < 0 && out.overflow)
 		error_set(err, ERR_TOO_LARGE, "the settings of %s are too long for an image", v->name);
 	if (r == 0)
