@@ -2,9 +2,12 @@
 import contextlib
 import glob
 import os
+import shutil
 import signal
 import socket
 import struct
+import subprocess
+import tempfile
 import time
 import unittest
 
@@ -313,6 +316,74 @@ class Restore(rig.Case):
                 before = count()
         until(lambda: count() <= before, f"{before} grows to {count()}")
         until(lambda: all(len(glob.glob(g + "/e*")) <= 3 for g in rig.groups(name)), "control groups are removed")
+
+    def test_disk_full(self):
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m,mode=0755", "none", folder], check=True)
+            try:
+                s = rig.Server("--pool", "1", data=os.path.join(folder, "data"))
+                try:
+                    code = s.code(runtime("x = os.urandom(60 << 20)"))
+                    e = s.run(["/usr/bin/python3", "/var/task/run.py"], code)
+                    done, _ = s.snapshot(e)
+                    e.close()
+                    self.assertEqual(rig.ERRORS[done.code], "DISK_FULL", done.msg)
+                    until(lambda: os.listdir(os.path.join(s.data, "images")) == [], "nothing is left")
+                    key, code = s.image(runtime())
+                    s.restore(key, code).close()
+                finally:
+                    s.remove()
+            finally:
+                subprocess.run(["umount", "-l", folder], check=True)
+
+    def test_loads_that_fail_again_and_again(self):
+        s = rig.Server("--pool", "1", start=False)
+        try:
+            shutil.copy2("/bin/false", os.path.join(s.bin, "mayfly-restore"))
+            s.start()
+            key, code = s.image(runtime())
+            for _ in range(3):
+                self.assertEqual(s.refused(key, code)[0], "INTERNAL")
+            self.assertEqual(s.expect("IMAGE_GONE").key, key)
+            self.assertEqual(s.refused(key, code)[0], "NOT_FOUND")
+            self.assertEqual(s.sh("echo plain").text, "plain\n")
+        finally:
+            s.remove()
+
+    def test_without_the_program_there_are_no_images(self):
+        s = rig.Server("--pool", "1", start=False)
+        try:
+            os.unlink(os.path.join(s.bin, "mayfly-restore"))
+            s.start()
+            e = s.run(["/usr/bin/python3", "/var/task/run.py"], s.code(runtime()))
+            done, _ = s.snapshot(e)
+            e.close()
+            self.assertEqual(rig.ERRORS[done.code], "UNSUPPORTED")
+            self.assertIn("mayfly-restore", done.msg)
+        finally:
+            s.remove()
+
+    def test_hands_that_die(self):
+        s = rig.Server("--pool", "2")
+        try:
+            key, code = s.image(runtime())
+            s.restore(key, code).close()
+            for _ in range(2):
+                hands = [p for p, name in rig.children(s.process.pid).items() if name == "mayflyd"]
+                self.assertGreaterEqual(len(hands), 5)
+                for pid in hands:
+                    os.kill(pid, signal.SIGKILL)
+                until(lambda: not set(hands) & set(rig.children(s.process.pid)), "they are dead")
+                until(lambda: sum(n == "mayflyd" for n in rig.children(s.process.pid).values()) >= 5, "they are started again")
+                e = s.restore(key, code)
+                e.say("print('restored')")
+                e.read(b"restored")
+                e.kill()
+                e.wait()
+                e.close()
+                self.assertEqual(s.sh("echo plain").text, "plain\n")
+        finally:
+            s.remove()
 
     def test_the_server_ends_its_zygotes(self):
         s = rig.Server("--pool", "1")

@@ -100,6 +100,12 @@ TEST(v2_limits)
 	CHECK_STR(content(&p, "mayfly-x/e3/cgroup.kill"), "1");
 	CHECK_STR(content(&p, "mayfly-x/e3/cgroup.freeze"), "0");
 	CHECK(!cgroup_oom(&cg, 3));
+	file(&p, "mayfly-x/e3/memory.stat", "anon 1000\nfile 900\ninactive_file 500\nactive_file 30\n");
+	CHECK_INT(cgroup_cache_bytes(&cg, 3), 530);
+	file(&p, "mayfly-x/e3/memory.high", "");
+	cgroup_shrink(&cg, 3, 1000, 2000);
+	CHECK_STR(content(&p, "mayfly-x/e3/memory.high"), "max0"); /* a control file takes each write by itself */
+	CHECK_STR(content(&p, "mayfly-x/e3/memory.max"), "134217728");
 	file(&p, "mayfly-x/e3/memory.events", "low 0\nhigh 0\nmax 5\noom 1\noom_kill 0\n");
 	CHECK(!cgroup_oom(&cg, 3));
 	file(&p, "mayfly-x/e3/memory.events", "low 0\nhigh 0\nmax 5\noom 1\noom_kill 1\noom_group_kill 1\n");
@@ -131,6 +137,12 @@ TEST(v1_with_its_own_freezer)
 	CHECK_INT(cgroup_clone_fd(&cg, 0), -1);
 	cgroup_kill(&cg, 0);
 	CHECK_STR(content(&p, "freezer/mayfly-x/e0/freezer.state"), "THAWED");
+	file(&p, "memory/mayfly-x/e0/memory.stat", "cache 7\ninactive_file 1\nactive_file 2\ntotal_inactive_file 500\ntotal_active_file 30\n");
+	CHECK_INT(cgroup_cache_bytes(&cg, 0), 530);
+	cgroup_shrink(&cg, 0, 100000000, 134217728);
+	CHECK_STR(content(&p, "memory/mayfly-x/e0/memory.limit_in_bytes"), "134217728");
+	CHECK(cgroup_memory_number(&cg, 0) != 0);
+	CHECK_INT(cgroup_memory_number(&cg, CGROUP_ZYGOTES), 0);
 	file(&p, "memory/mayfly-x/e0/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n");
 	CHECK(cgroup_oom(&cg, 0));
 	remove_place(&p);

@@ -216,7 +216,7 @@ static void work(struct server *s, struct hand *h, struct hand_task *t)
 		run_aside(s, p, at);
 	else
 		run(s, p, at);
-	if (setns(s->mount_ns, CLONE_NEWNS) < 0 || setns(s->net_ns, CLONE_NEWNET) < 0)
+	if (setns(s->mount_ns, CLONE_NEWNS) < 0 || (p->order.image.connections > 1 && setns(s->net_ns, CLONE_NEWNET) < 0))
 		_exit(1);
 }
 
