@@ -57,7 +57,7 @@ class Limits(SnapshotCase):
         names = [self.sized(30) for _ in range(5)]
         for _ in range(2):
             for name in names:
-                self.restores(name)
+                self.restores(name, 1)
         wait_until(lambda: 1 <= len(self.zygotes()) <= 3, 10, "so many zygotes as fit: %s" % self.zygotes())
         self.assertEqual([self.state(n)["failed_restores"] for n in names], [0] * 5)
 

@@ -93,16 +93,16 @@ class Contents(SnapshotCase):
 
     def test_python_heap_grows_and_is_given_back(self):
         name, _ = self.ready({"app.py": text("memory.py")}, event={"n": 0}, MemorySize=1769, Timeout=20)
-        self.grows(name, 60)
+        self.grows(name, 25)
 
     def test_nodejs_heap_grows_and_is_given_back(self):
         name, _ = self.ready({"app.js": text("memory.js")}, event={"n": 0}, runtime="nodejs20.x", MemorySize=1769, Timeout=20)
-        self.grows(name, 60)
+        self.grows(name, 25)
 
     def test_huge_heap(self):
         """More than a small page each would be cheap for: 400 MB."""
         name, _ = self.ready({"app.py": text("memory.py")}, event={"n": 0}, MemorySize=1769, Timeout=30, Environment={"Variables": {"HEAP_MB": "400"}})
-        self.grows(name, 5, mb=200)
+        self.grows(name, 3, mb=200)
         self.assertGreater(self.state(name)["image"]["resident_bytes"], 400 << 20)
 
     def test_memory_of_the_image_counts(self):

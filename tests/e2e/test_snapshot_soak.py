@@ -8,7 +8,7 @@ from harness import Server
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "soak"))
 import soak  # noqa: E402
 
-RESTORES = 400
+RESTORES = 250
 
 
 class Soak(unittest.TestCase):
