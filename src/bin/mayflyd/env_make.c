@@ -1,11 +1,13 @@
 /* Making empty sandboxes: for who waits, and for the pool. The makers are hands (hand.h), each with one child at a time that
  * becomes what a sandbox needs: it shares the maker's memory, and the maker waits for it. Being made by a small process that
  * holds few descriptors, however many environments there are, is worth half of the time. */
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,18 +64,33 @@ static int child(void *arg)
 	_exit(0);
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+/* Sanitizers know no other process on their memory. */
+static pid_t spawn(struct hand *h, struct making *m)
+{
+	struct clone_args args = {.flags = CLONE_PARENT};
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+	return pid == 0 ? child(m) : pid;
+}
+#else
+static pid_t spawn(struct hand *h, struct making *m)
+{
+	if (!h->state)
+		h->state = malloc(STACK_BYTES);
+	ASSERT(h->state);
+	return clone(child, (char *)h->state + STACK_BYTES, CLONE_VM | CLONE_VFORK | CLONE_PARENT | SIGCHLD, m);
+}
+#endif
+
 static void work(struct server *s, struct hand *h, struct hand_task *t)
 {
 	struct helper_report report = {0};
 	struct order o;
 	ASSERT(t->n == sizeof o && t->fd_count >= 1);
 	memcpy(&o, t->packet.bytes, sizeof o);
-	if (!h->state)
-		h->state = malloc(STACK_BYTES);
-	ASSERT(h->state);
 	struct making m = {.s = s, .slot = o.slot, .reply = t->fds[0], .net_fd = t->fd_count > 1 ? t->fds[1] : -1};
 	s->base.tmp.kind = o.tmp;
-	if (clone(child, (char *)h->state + STACK_BYTES, CLONE_VM | CLONE_VFORK | CLONE_PARENT | SIGCHLD, &m) >= 0)
+	if (spawn(h, &m) >= 0)
 		return;
 	error_sys(&report.err, "cannot start a process to make a sandbox");
 	helper_answer(m.reply, &report);
