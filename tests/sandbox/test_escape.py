@@ -28,6 +28,7 @@ REFUSED = [
     ("clone user", 56, (0x10000000 | 17, 0, 0, 0, 0), "EPERM"),
     ("clone pid", 56, (0x20000000 | 17, 0, 0, 0, 0), "EPERM"),
     ("clone3", 435, (0, 0), "ENOSYS"),
+    ("landlock_create_ruleset", 444, (0, 0, 1), "ENOSYS"),
     ("ptrace", 101, (0, 0, 0, 0), "EPERM"),
     ("process_vm_readv", 310, (1, 0, 0, 0, 0, 0), "EPERM"),
     ("bpf", 321, (0, 0, 0), "EPERM"),

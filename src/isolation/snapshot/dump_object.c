@@ -156,7 +156,8 @@ static int save_memfd(struct dump *d, const struct dump_open *o, struct image_ob
 /* A file that has no name any more and is not mapped is as good as a memory file. */
 static int save_deleted(struct dump *d, const struct dump_open *o, struct image_object *row, struct error *err)
 {
-	if (!S_ISREG(o->mode))
+	/* What was opened as a place only (O_PATH) must not become readable. */
+	if (!S_ISREG(o->mode) || (row->flags & O_PATH))
 		return dump_unsupported(o->process, err, "holds %s", o->link);
 	row->kind = OBJECT_MEMFD;
 	return check_single(d, o, err) < 0 || save_name(d, row, "deleted", err) < 0 ? -1 : save_content(d, o, row, err);
