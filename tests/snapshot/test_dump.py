@@ -51,6 +51,11 @@ assert libc.timer_create(1, None, ctypes.byref(timer)) == 0""", "POSIX timers"),
     "lock": ("""
 f = open("/tmp/lock", "w")
 fcntl.flock(f, fcntl.LOCK_EX)""", "holds a lock on /tmp/lock"),
+    "place": ("""
+with open("/tmp/gone", "w") as f:
+    f.write("x")
+place = os.open("/tmp/gone", os.O_PATH)
+os.unlink("/tmp/gone")""", "holds /tmp/gone"),
     "shared_file": ("""
 f = open("/tmp/map", "w+b")
 f.truncate(8192)
@@ -144,6 +149,12 @@ s.close()""", "Unix socket in /tmp"),
 }
 
 RESTORED = {
+    "membarrier": """
+MEMBARRIER, EXPEDITED, REGISTER = 324, 8, 16
+assert libc.syscall(MEMBARRIER, REGISTER, 0, 0) == 0
+def check():
+    return "fine" if libc.syscall(MEMBARRIER, EXPEDITED, 0, 0) == 0 else "not registered"
+""",
     "unix_pair": """
 a, b = socket.socketpair()
 a.sendall(b"first")

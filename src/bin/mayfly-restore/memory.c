@@ -178,9 +178,17 @@ static void map_by_path(struct zygote *z, uint32_t row)
 		SYS(close, fd);
 }
 
+/* A fork inherits them. */
+static void register_barriers(struct zygote *z, const struct image_process *p)
+{
+	for (uint32_t left = p->membarrier; left; left &= left - 1)
+		need(z, RESTORE_MM, SYS(membarrier, left & -left, 0, 0), left);
+}
+
 void memory_map(struct zygote *z, const struct image_process *p)
 {
 	uint32_t end = p->vma + p->vma_count;
+	register_barriers(z, p);
 	for (uint32_t i = p->vma; i < end; i++) {
 		if (is_late(z, &z->vmas[i]) || (z->vmas[i].flags & (VMA_DONT_FORK | VMA_LOCKED)))
 			z->any_late = true;

@@ -18,6 +18,7 @@
 
 #define MAX_AUXV 4096u
 #define SIGNALS 64
+#define GET_REGISTRATIONS (1u << 9) /* MEMBARRIER_CMD_GET_REGISTRATIONS, since Linux 6.3 */
 
 /* What clone(2) lets processes and threads share beyond what fork and pthread_create do is not restored. */
 static int check_sharing(const struct dump *d, struct dump_process *p, struct error *err)
@@ -150,6 +151,7 @@ static int save_own(struct dump_process *p, struct error *err)
 {
 	struct dump_thread *t = &p->threads[0];
 	uint64_t dumpable[4] = {PR_GET_DUMPABLE}, thp[4] = {PR_GET_THP_DISABLE}, subreaper[4] = {PR_GET_CHILD_SUBREAPER};
+	uint64_t barriers[4] = {GET_REGISTRATIONS};
 	long result[2];
 	_Static_assert(sizeof(struct itimerval) == sizeof p->row.timers[0], "as setitimer has it");
 	for (unsigned i = 0; i < 3; i++) {
@@ -162,6 +164,9 @@ static int save_own(struct dump_process *p, struct error *err)
 		return -1;
 	p->row.dumpable = result[0] < 0 ? 1 : (uint32_t)result[0];
 	p->row.thp_disabled = result[1] > 0;
+	if (dump_call(p, t, SYS_membarrier, barriers, &result[0], err) < 0)
+		return -1;
+	p->row.membarrier = result[0] > 0 ? (uint32_t)result[0] & IMAGE_MEMBARRIERS : 0;
 	return 0;
 }
 

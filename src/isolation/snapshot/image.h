@@ -98,7 +98,8 @@ struct image_process {
 	uint32_t dumpable, subreaper;
 	int32_t oom_score_adj;
 	uint32_t thp_disabled;
-	uint32_t personality, reserved; /* personality(2) */
+	uint32_t personality; /* personality(2) */
+	uint32_t membarrier;  /* MEMBARRIER_CMD_REGISTER_*, as GET_REGISTRATIONS has them */
 	uint64_t vdso_start, vdso_end, vvar_start, vvar_end, vclock_start, vclock_end; /* 0: not there */
 	uint64_t start_code, end_code, start_data, end_data, start_brk, brk, start_stack, arg_start, arg_end, env_start, env_end;
 	struct {
@@ -128,6 +129,8 @@ struct image_thread {
 	uint64_t affinity[16]; /* 0 in all: the default */
 	char name[16];
 };
+
+#define IMAGE_MEMBARRIERS 0x154u /* what a process may register for, of linux/membarrier.h */
 
 enum image_vma_kind { VMA_ANON, VMA_FILE, VMA_STACK, VMA_SHARED_ANON };
 enum image_vma_flag {

@@ -56,8 +56,8 @@ static bool attributes_fit(const struct image_process *p)
 		if (p->limits[i].soft > p->limits[i].hard)
 			return false;
 	}
-	return p->umask <= 0777 && p->dumpable <= 2 && p->subreaper <= 1 && p->thp_disabled <= 1 && p->oom_score_adj >= -1000 &&
-	       p->oom_score_adj <= 1000;
+	return p->umask <= 0777 && p->dumpable <= 2 && p->subreaper <= 1 && p->thp_disabled <= 1 &&
+	       !(p->membarrier & ~IMAGE_MEMBARRIERS) && p->oom_score_adj >= -1000 && p->oom_score_adj <= 1000;
 }
 
 static bool pid_is_free(const struct image *image, uint32_t pid)
