@@ -51,6 +51,7 @@ struct env {
 	struct hash_node node;
 	uint64_t id;
 	struct worker *worker;
+	struct ev_defer stop; /* behind the answer to the caller, which is sent at the end of the round, too */
 };
 
 static struct str id_key(const uint64_t *id)
@@ -195,11 +196,21 @@ static void tell_rejected(struct ev_defer *defer)
 
 /* ---- decisions ---- */
 
-static struct worker *worker_of(struct invoke *in, uint64_t env)
+static struct env *env_of(struct invoke *in, uint64_t env)
 {
 	struct env *e = HASH_ENTRY(hash_get(&in->envs, id_key(&env)), struct env, node);
 	ASSERT(e);
-	return e->worker;
+	return e;
+}
+
+static struct worker *worker_of(struct invoke *in, uint64_t env)
+{
+	return env_of(in, env)->worker;
+}
+
+static void on_stop(struct ev_defer *defer)
+{
+	worker_stop(CONTAINER_OF(defer, struct env, stop)->worker, 0);
 }
 
 static bool choose_image(struct invoke *in, struct slot *s, uint8_t image[IPC_IMAGE_KEY])
@@ -219,6 +230,7 @@ static void start(struct invoke *in, const struct sched_decision *d)
 	struct env *e = calloc(1, sizeof *e);
 	ASSERT(e);
 	e->id = d->env;
+	ev_defer_init(&e->stop, on_stop);
 	ASSERT(hash_put(&in->envs, &e->node, id_key(&e->id)) == 0);
 	s->quick = choose_image(in, s, image);
 	if (s->quick)
@@ -252,7 +264,7 @@ static void carry_out(struct invoke *in)
 			worker_freeze(worker_of(in, d.env));
 			break;
 		case DECIDE_STOP:
-			worker_stop(worker_of(in, d.env), 0);
+			ev_defer_run(in->deps.fleet.loop, &env_of(in, d.env)->stop);
 			break;
 		case DECIDE_REJECT:
 			reject(in, &d);
@@ -352,9 +364,9 @@ static void on_dead(void *arg, struct worker *w, bool failed, struct worker_fail
 		snapshots_on_dead(in->snapshots, w, failure);
 		return;
 	}
-	struct env *e = HASH_ENTRY(hash_get(&in->envs, id_key(&w->sched_env)), struct env, node);
-	ASSERT(e);
+	struct env *e = env_of(in, w->sched_env);
 	hash_remove(&in->envs, &e->node);
+	ev_defer_cancel(&e->stop);
 	free(e);
 	if (failed && w->kind == WORKER_RESTORED)
 		restore_failed(in, w, failure);
@@ -548,8 +560,10 @@ void invoke_free(struct invoke *in)
 		drop_slot_if_unused(in, s);
 	}
 	HASH_FOREACH(n, &in->envs) {
+		struct env *e = HASH_ENTRY(n, struct env, node);
 		hash_remove(&in->envs, n);
-		free(HASH_ENTRY(n, struct env, node));
+		ev_defer_cancel(&e->stop);
+		free(e);
 	}
 	hash_release(&in->slots);
 	hash_release(&in->envs);
