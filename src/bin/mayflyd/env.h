@@ -50,7 +50,7 @@ struct env {
 	struct server *server;
 };
 
-#define ENV_NETS_MAX 64
+#define ENV_NETS_MAX 32
 #define ENV_MAKERS 2
 #define ENV_INDEX 1024
 
