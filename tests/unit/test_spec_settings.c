@@ -19,7 +19,7 @@ TEST(defaults_then_environment_then_options)
 	static const char *const none[] = {NULL}, *const env[] = {"MAYFLY_POOL=9", "MAYFLY_REGION=eu-west-1", "POOL=3", NULL};
 	static const char *const options[] = {"--pool", "12", "--log-level=debug", NULL};
 	CHECK_INT(parse(&s, none, NULL, &err), 0);
-	CHECK_INT(s.pool, 4);
+	CHECK_INT(s.pool, 16);
 	CHECK_STR(s.region, "us-east-1");
 	CHECK_INT(parse(&s, none, env, &err), 0);
 	CHECK_INT(s.pool, 9);
