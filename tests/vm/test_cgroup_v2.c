@@ -102,9 +102,9 @@ static bool is_running(pid_t pid)
 static bool open_group(struct cgroup *cg, unsigned slot, uint64_t memory_mb, uint32_t pids)
 {
 	struct error err = {0};
-	struct cgroup_limits limits = {.memory_bytes = memory_mb * MB, .memory_mb_for_cpu = 1769, .pids = pids};
+	struct cgroup_limits limits = {.memory_bytes = memory_mb * MB, .memory_mb_for_cpu = 1769};
 	bool ok = cgroup_open(cg, ROOT, NAME, &err) == 0 && cgroup_add(cg, slot, &err) == 0 &&
-	          cgroup_limit(cg, slot, &limits, &err) == 0;
+	          cgroup_prepare(cg, slot, pids, &err) == 0 && cgroup_limit(cg, slot, &limits, &err) == 0;
 	if (!ok)
 		printf("%s\n", err.msg);
 	return ok;

@@ -276,8 +276,11 @@ static bool is_kept_name(const char *name, uint8_t key[IPC_IMAGE_KEY])
 static int read_found(int folder, const char *name, struct ipc_image_found *out)
 {
 	struct image_head head;
+	struct stat st;
 	CLEANUP_CLOSE int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0 || image_read_head(fd, &head, NULL) < 0 || memcmp(head.key, out->key, sizeof out->key) != 0)
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & 022))
+		return -1;
+	if (image_read_head(fd, &head, NULL) < 0 || memcmp(head.key, out->key, sizeof out->key) != 0)
 		return -1;
 	out->file_bytes = head.file_bytes;
 	out->resident_bytes = head.page_count * IMAGE_PAGE;
@@ -336,7 +339,7 @@ static int open_folder(struct server *s, struct error *err)
 	CLEANUP_CLOSE int fd = openat(s->data_fd, FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_sys(err, "cannot open %s/" FOLDER, s->data_path);
-	if (st.st_uid != 0 || (st.st_mode & 077))
+	if (st.st_uid != 0 || (st.st_mode & 022) || fchmod(fd, 0700) < 0)
 		return error_set(err, ERR_CONFLICT, "%s/" FOLDER " is not root's alone (user %u, mode %o)", s->data_path, st.st_uid, st.st_mode & 0777);
 	return STEAL_FD(fd);
 }
