@@ -30,7 +30,7 @@ AMOUNTS = {
     "starts": (9, 2), "functions": (1000, 50), "bursts": (5, 1), "burst_settle_s": (1.5, 0.5), "peer_starts": (3, 1),
     "restores": (230, 12), "restore_settle_s": (0.03, 0.02), "restore_pool": (8, 4), "peer_colds": (20, 3),
     "many_pool": (16, 8), "busy": (200, 20), "busy_runs": (5, 1), "sustained_s": (10.0, 1.0),
-    "thousand": (1000, 40), "thousand_sleep_ms": (8000, 1000),
+    "thousand": (1000, 40), "thousand_sleep_ms": (12000, 1000),
 }
 
 

@@ -9,8 +9,7 @@ from .subjects import EVENT, SINGLE, Mayfly
 
 MEMORY_MB = 128
 IDLE = {"python": 60, "nodejs": 40}  # environments whose cost is compared with that of ten
-BUSY, BUSY_MS = 200, 1000
-THOUSAND, THOUSAND_SLEEP_MS = 1000, 8000
+BUSY_MS = 1000
 
 
 def at_once(bench, server, name, count, sleep_ms, limit_s=60):
