@@ -165,7 +165,7 @@ class Restart(unittest.TestCase):
         try:
             env = server.run(["/var/task/run"], files={"run": "#!/bin/sh\n" + SPIN})
             env.read(until=b"spinning", timeout=WAIT_S)
-            folder = group(env)
+            folder, name = group(env), rig.group_of(env.started.pid)
             os.write(env.freeze, b"1")
             wait_until(lambda: control(folder, "cgroup.events", "frozen") == 1)
             server.process.kill()
@@ -177,7 +177,7 @@ class Restart(unittest.TestCase):
             wait_until(lambda: not os.path.exists(folder) or not control(folder, "cgroup.procs"))
         finally:
             server.remove()
-        self.assertEqual(rig.groups(), [])
+        self.assertEqual(rig.groups(name), [])
 
 
 if __name__ == "__main__":
