@@ -28,8 +28,8 @@ const { random } = Math, vm = require("vm"), { Worker } = require("worker_thread
 const uuid = crypto.randomUUID, int = crypto.randomInt;
 const draw = () => ({
   random: Math.random(), kept: random(), uuid: crypto.randomUUID(), keptUuid: uuid(), noCache: crypto.randomUUID({ disableEntropyCache: true }),
-  bytes: crypto.randomBytes(8).toString("hex"), int: int(2 ** 47), web: Buffer.from(globalThis.crypto.getRandomValues(new Uint8Array(8))).toString("hex"),
-  context: vm.runInNewContext("Math.random()"), script: new vm.Script("Math.random()").runInContext(vm.createContext({})), webUuid: globalThis.crypto.randomUUID(), key: crypto.createECDH("prime256v1").generateKeys("hex"),
+  bytes: crypto.randomBytes(8).toString("hex"), int: int(2 ** 47), web: Buffer.from(crypto.webcrypto.getRandomValues(new Uint8Array(8))).toString("hex"),
+  context: vm.runInNewContext("Math.random()"), script: new vm.Script("Math.random()").runInContext(vm.createContext({})), webUuid: crypto.webcrypto.randomUUID(), key: crypto.createECDH("prime256v1").generateKeys("hex"),
 });
 const threaded = async () => ({ ...draw(), worker: await new Promise((done) =>
   new Worker("require('worker_threads').parentPort.postMessage(Math.random())", { eval: true }).once("message", done)) });

@@ -44,6 +44,6 @@ exports.handler = async (event) => {
   if (table.get(event.n % 20000).text !== `${event.n % 20000}`.repeat(2) || key !== 16 || kept.length !== event.n % 50) throw new Error("lost data");
   const answer = { n: event.n, twice, loaded, calls };
   if (event.unique) answer.unique = { random: Math.random(), uuid: crypto.randomUUID(), bytes: crypto.randomBytes(8).toString("hex"),
-    int: crypto.randomInt(2 ** 47), web: [...globalThis.crypto.getRandomValues(new Uint8Array(8))].join() };
+    int: crypto.randomInt(2 ** 47), web: [...crypto.webcrypto.getRandomValues(new Uint8Array(8))].join() };
   return answer;
 };
