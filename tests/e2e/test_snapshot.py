@@ -6,6 +6,7 @@ from programs import BY_NAME
 from snapshot_case import SINGLE, SnapshotCase
 
 FURTHER = 1000  # invocations of one restored environment
+FURTHER_OF = {"tree": 300}  # each call of the shell's starts programs
 COLLECT_EVERY = 25
 TOGETHER = 4
 BESIDE_S = 0.02
@@ -27,11 +28,11 @@ class Runtimes(SnapshotCase):
             over.wait(BESIDE_S)
         counts.append(n)
 
-    def serve_on(self, name, loaded):
+    def serve_on(self, name, loaded, further):
         """On the environment that was called once before. A call may find it not yet waiting again, and get another restored one:
         each counts on from where it was."""
         caller, counts = self.caller(name), [1]
-        for n in range(FURTHER):
+        for n in range(further):
             value = caller.call({"n": n, "gc": n % COLLECT_EVERY == 0}).value
             calls = value["calls"]
             self.assertEqual(value, {"n": n, "twice": 2 * n, "loaded": loaded, "calls": calls})
@@ -54,7 +55,7 @@ class Runtimes(SnapshotCase):
         beside = threading.Thread(target=self.beside, args=(over, counts))
         beside.start()
         try:
-            self.serve_on(name, loaded)
+            self.serve_on(name, loaded, FURTHER_OF.get(which, FURTHER))
         finally:
             over.set()
             beside.join()

@@ -13,6 +13,10 @@
 #include "core/spec/limits.h"
 #include "isolation/sandbox/wire.h"
 
+/* A restored runtime goes on with what a started one did in its init phase (its pages come as they are touched, its random
+ * generators begin anew): a function of 128 MB has 1.4 ms of CPU in 20, and would wait for the rest of them. */
+#define SETTLE_MS 20
+
 static int check_folder(struct server *s, int fd, struct error *err)
 {
 	struct stat st;
@@ -125,7 +129,12 @@ int env_on_kill(struct server *s, struct ipc_message *m, struct error *err)
 int env_on_initialized(struct server *s, struct ipc_message *m, struct error *err)
 {
 	struct env *e = env_find(s, m->body.ipc_env_initialized.env_id);
-	if (e && e->state == ENV_RUNNING)
+	if (!e || e->state != ENV_RUNNING)
+		return 0;
+	uint64_t at_ns = clock_mono_ns() + SETTLE_MS * NS_PER_MS;
+	if (e->start.how == START_PLAIN)
 		env_end_boost(e);
+	else if (e->boost.loop && e->boost.at_ns > at_ns)
+		ev_timer_at(s->loop, &e->boost, at_ns);
 	return 0;
 }
