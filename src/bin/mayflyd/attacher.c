@@ -14,6 +14,7 @@
 #include "core/base/check.h"
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
+#include "core/base/packet.h"
 #include "isolation/sandbox/cgroup.h"
 #include "isolation/sandbox/confine.h"
 #include "isolation/sandbox/root.h"
@@ -41,7 +42,7 @@ static void answer(int reply, const struct error *err)
 {
 	struct attach_answer a = {.code = (int32_t)err->code, .sys = err->sys};
 	memcpy(a.msg, err->msg, sizeof a.msg);
-	hand_send(reply, &a, sizeof a, NULL, 0);
+	packet_send(reply, &a, sizeof a, NULL, 0, MSG_DONTWAIT);
 }
 
 static int attach(const struct server *s, struct packet *p, const int *at, struct error *err)
@@ -152,7 +153,7 @@ static int restore(const struct server *s, struct packet *p, const int *at, stru
 	/* Told before it can exist, so that process 1 never takes its end for a stranger's. */
 	if (sandbox_adopt(at[AT_INIT], image->leader_pid, err) < 0)
 		return -1;
-	if (hand_send(at[AT_ZYGOTE], &r->wire, sizeof r->wire, r->fds, r->n) < 0)
+	if (packet_send(at[AT_ZYGOTE], &r->wire, sizeof r->wire, r->fds, r->n, MSG_DONTWAIT) < 0)
 		return error_sys(err, "the zygote does not listen");
 	return 0;
 }

@@ -17,55 +17,24 @@
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/packet.h"
 #include "isolation/sandbox/confine.h"
 
 #define EARLY_NS NS_PER_S
 #define RESTART_MAX_MS 5000u
 #define BUFFER_BYTES (1 << 20)
 
-union fds_room {
-	struct cmsghdr align;
-	char bytes[CMSG_SPACE(sizeof(int) * HAND_FDS)];
-};
-
-ssize_t hand_send(int fd, const void *packet, size_t n, const int *fds, unsigned fd_count)
-{
-	union fds_room room = {0};
-	struct iovec iov = {(void *)(uintptr_t)packet, n};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	ASSERT(fd_count <= HAND_FDS);
-	if (fd_count) {
-		msg.msg_control = room.bytes;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
-		memcpy(CMSG_DATA(c), fds, sizeof(int) * fd_count);
-	}
-	return sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
 /* ---- in the child ---- */
 
 static bool receive(int fd, struct hand_task *t)
 {
-	union fds_room room;
-	struct iovec iov = {t->packet.bytes, sizeof t->packet.bytes};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof room.bytes};
 	ssize_t n;
 	do {
-		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+		n = packet_recv(fd, t->packet.bytes, sizeof t->packet.bytes, t->fds, HAND_FDS, &t->fd_count, 0);
 	} while (n < 0 && errno == EINTR);
 	if (n <= 0)
 		return false;
 	t->n = (size_t)n;
-	t->fd_count = 0;
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-		t->fd_count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		memcpy(t->fds, CMSG_DATA(c), t->fd_count * sizeof(int));
-	}
 	return true;
 }
 
@@ -128,7 +97,7 @@ void hand_answer(struct hand *h, const void *packet, size_t n)
 
 int hand_give(struct hand *h, const void *packet, size_t n, const int *fds, unsigned fd_count, struct error *err)
 {
-	if (h->io.loop && hand_send(h->io.fd, packet, n, fds, fd_count) >= 0)
+	if (h->io.loop && packet_send(h->io.fd, packet, n, fds, fd_count, MSG_DONTWAIT) >= 0)
 		return 0;
 	return error_set(err, ERR_BUSY, "%s has too much to do", h->name);
 }

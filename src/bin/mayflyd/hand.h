@@ -65,7 +65,4 @@ void hand_answer(struct hand *h, const void *packet, size_t n);
 void hand_kill(struct hand *h);
 void hand_stop(struct hand *h);
 
-/* One packet with descriptors over any socket, without waiting: -1 with errno. */
-ssize_t hand_send(int fd, const void *packet, size_t n, const int *fds, unsigned fd_count);
-
 #endif

@@ -15,6 +15,7 @@
 #include "core/base/check.h"
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
+#include "core/base/packet.h"
 #include "isolation/sandbox/confine.h"
 
 struct wire {
@@ -24,51 +25,26 @@ struct wire {
 	char msg[240];
 };
 
-union fds_room {
-	struct cmsghdr align;
-	char bytes[CMSG_SPACE(sizeof(int) * HELPER_FDS)];
-};
-
 void helper_answer(int fd, const struct helper_report *r)
 {
-	union fds_room control = {0};
 	struct wire wire = {.code = (int32_t)r->err.code, .sys = r->err.sys, .value = r->value};
-	struct iovec iov = {&wire, sizeof wire};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	memcpy(wire.msg, r->err.msg, sizeof wire.msg);
 	memcpy(wire.data, r->data, sizeof wire.data);
-	if (r->fd_count) {
-		msg.msg_control = control.bytes;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * r->fd_count);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * r->fd_count);
-		memcpy(CMSG_DATA(c), r->fds, sizeof(int) * r->fd_count);
-	}
-	sendmsg(fd, &msg, MSG_NOSIGNAL);
+	packet_send(fd, &wire, sizeof wire, r->fds, r->fd_count, 0);
 }
 
 /* false: the helper ended without a word. */
 static bool receive_report(int fd, struct helper_report *r)
 {
-	union fds_room control;
 	struct wire wire;
-	struct iovec iov = {&wire, sizeof wire};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
 	*r = (struct helper_report){.err.code = ERR_INTERNAL, .err.msg = "the helper process ended without an answer"};
-	if (recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) != (ssize_t)sizeof wire)
+	if (packet_recv(fd, &wire, sizeof wire, r->fds, HELPER_FDS, &r->fd_count, MSG_DONTWAIT) != (ssize_t)sizeof wire)
 		return false;
 	r->err.code = (enum error_code)wire.code;
 	r->err.sys = wire.sys;
 	r->value = wire.value;
 	memcpy(r->err.msg, wire.msg, sizeof r->err.msg);
 	memcpy(r->data, wire.data, sizeof r->data);
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-		r->fd_count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		memcpy(r->fds, CMSG_DATA(c), r->fd_count * sizeof(int));
-	}
 	return true;
 }
 

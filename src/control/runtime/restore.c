@@ -66,24 +66,6 @@ void runtime_on_restore_error(struct runtime_api *api, struct http_conn *conn)
 	http_read_body(conn, LIMIT_RESPONSE_BYTES);
 }
 
-/* As with init/error, a report that cannot be taken is none. */
-void runtime_on_restore_error_body(struct runtime_api *api, struct http_conn *conn, struct http_request *req,
-                                   enum http_body_result result)
-{
-	struct http_blob blob = {0};
-	char type[128];
-	struct str given = runtime_error_type(http_header(req, STR(RUNTIME_ERROR_TYPE)));
-	snprintf(type, sizeof type, STR_FMT, STR_ARG(given));
-	if (result != HTTP_BODY_OK || http_take_body(conn, &blob) < 0) {
-		api->state = RUNTIME_RESTORING;
-		runtime_reply_too_large(conn);
-		return;
-	}
-	runtime_reply_accepted(conn);
-	api->events->on_restore_error(api, &blob, str_from(type));
-	http_blob_release(&blob);
-}
-
 /* ---- GET credentials ---- */
 
 /* The answer that AWS SDKs expect of AWS_CONTAINER_CREDENTIALS_FULL_URI. */

@@ -56,12 +56,12 @@ void runtime_reply_fault(struct http_conn *conn, int status, const char *type, c
 	runtime_reply_json(conn, status, (struct str){body, (size_t)n});
 }
 
-void runtime_reply_accepted(struct http_conn *conn)
+static void reply_accepted(struct http_conn *conn)
 {
 	runtime_reply_json(conn, 202, STR("{\"status\":\"OK\"}\n"));
 }
 
-void runtime_reply_too_large(struct http_conn *conn)
+static void reply_too_large(struct http_conn *conn)
 {
 	runtime_reply_fault(conn, 413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size (6291556 bytes).");
 }
@@ -163,7 +163,7 @@ void runtime_api_deliver(struct runtime_api *api, const struct runtime_event *ev
 /* ---- POST response, error, init/error ---- */
 
 /* (Runtime|Function).Name, as AWS checks it; anything else becomes Function.Unknown or Runtime.Unknown. */
-struct str runtime_error_type(struct str given)
+static struct str error_type(struct str given)
 {
 	bool runtime = str_starts(given, STR("Runtime."));
 	struct str name = runtime || str_starts(given, STR("Function.")) ? str_sub(given, runtime ? 8 : 9, given.n) : STR_NULL;
@@ -178,7 +178,7 @@ static void fault(struct runtime_api *api, struct http_conn *conn, enum runtime_
 	api->answering = NULL;
 	api->state = RUNTIME_ANSWERED;
 	if (kind == RUNTIME_FAULT_TOO_LARGE)
-		runtime_reply_too_large(conn);
+		reply_too_large(conn);
 	else if (kind == RUNTIME_FAULT_NO_ROOM)
 		runtime_reply_fault(conn, 500, "ServiceException", "There is no room for the answer now.");
 	else if (kind == RUNTIME_FAULT_RESPONSE_MODE)
@@ -251,21 +251,24 @@ static void on_request(struct http_conn *conn, struct http_request *req)
 		runtime_reply_fault(conn, 404, "NotFound", "no such operation");
 }
 
-/* A report that cannot be taken is none: the init goes on, and ends by the runtime's exit or by its time limit. */
-static void finish_init_error(struct runtime_api *api, struct http_conn *conn, struct http_request *req,
-                              enum http_body_result result)
+typedef void report_event(struct runtime_api *api, struct http_blob *blob, struct str error_type);
+
+/* Of init/error and restore/error. A report that cannot be taken is none: the phase goes on, and ends by the runtime's exit or by
+ * its time limit. */
+static void finish_report(struct runtime_api *api, struct http_conn *conn, struct http_request *req, enum http_body_result result,
+                          enum runtime_state phase, report_event *tell)
 {
 	struct http_blob blob = {0};
 	char type[128];
-	struct str given = runtime_error_type(http_header(req, STR(RUNTIME_ERROR_TYPE)));
+	struct str given = error_type(http_header(req, STR(RUNTIME_ERROR_TYPE)));
 	snprintf(type, sizeof type, STR_FMT, STR_ARG(given));
 	if (result != HTTP_BODY_OK || http_take_body(conn, &blob) < 0) {
-		api->state = RUNTIME_INIT;
-		runtime_reply_too_large(conn);
+		api->state = phase;
+		reply_too_large(conn);
 		return;
 	}
-	runtime_reply_accepted(conn);
-	api->events->on_init_error(api, &blob, str_from(type));
+	reply_accepted(conn);
+	tell(api, &blob, str_from(type));
 	http_blob_release(&blob);
 }
 
@@ -277,7 +280,7 @@ static void take_trailer_error(struct runtime_api *api, struct http_request *req
 	if (!given.p)
 		return;
 	api->error_answer = true;
-	*type = runtime_error_type(given);
+	*type = error_type(given);
 	char *object = malloc(body.n / 4 * 3 + 1);
 	if (!object || base64_decode(object, &n, body) < 0) {
 		free(object);
@@ -294,11 +297,11 @@ static void on_body(struct http_conn *conn, struct http_request *req, enum http_
 	struct runtime_api *api = api_of(conn);
 	api->answering = NULL;
 	if (api->state == RUNTIME_INIT_ERROR) {
-		finish_init_error(api, conn, req, result);
+		finish_report(api, conn, req, result, RUNTIME_INIT, api->events->on_init_error);
 		return;
 	}
 	if (api->state == RUNTIME_RESTORE_ERROR) {
-		runtime_on_restore_error_body(api, conn, req, result);
+		finish_report(api, conn, req, result, RUNTIME_RESTORING, api->events->on_restore_error);
 		return;
 	}
 	struct http_blob blob = {0};
@@ -306,12 +309,12 @@ static void on_body(struct http_conn *conn, struct http_request *req, enum http_
 		fault(api, conn, result == HTTP_BODY_TOO_LARGE ? RUNTIME_FAULT_TOO_LARGE : RUNTIME_FAULT_NO_ROOM);
 		return;
 	}
-	struct str type = runtime_error_type(http_header(req, STR(RUNTIME_ERROR_TYPE)));
+	struct str type = error_type(http_header(req, STR(RUNTIME_ERROR_TYPE)));
 	take_trailer_error(api, req, &blob, &type);
 	api->state = RUNTIME_ANSWERED;
 	/* Replies leave in the order in which they were given: the caller waits for the answer, nobody for the acknowledgement. */
 	api->events->on_answer(api, &blob, api->error_answer, type);
-	runtime_reply_accepted(conn);
+	reply_accepted(conn);
 	http_blob_release(&blob);
 }
 

@@ -9,18 +9,12 @@
 
 void runtime_reply_json(struct http_conn *conn, int status, struct str body);
 void runtime_reply_fault(struct http_conn *conn, int status, const char *type, const char *message);
-void runtime_reply_accepted(struct http_conn *conn);
-void runtime_reply_too_large(struct http_conn *conn);
 /* 403: not from the state it is in. */
 void runtime_refuse(struct runtime_api *api, struct http_conn *conn, const char *to);
-/* As AWS checks what came in RUNTIME_ERROR_TYPE; "" when nothing came. */
-struct str runtime_error_type(struct str given);
 
 /* restore.c */
 void runtime_on_restore_next(struct runtime_api *api, struct http_conn *conn);
 void runtime_on_restore_error(struct runtime_api *api, struct http_conn *conn);
-void runtime_on_restore_error_body(struct runtime_api *api, struct http_conn *conn, struct http_request *req,
-                                   enum http_body_result result);
 void runtime_on_credentials(struct runtime_api *api, struct http_conn *conn);
 
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/base/check.h"
+#include "core/base/packet.h"
 
 #define QUEUE_MAX 8192
 
@@ -67,24 +68,9 @@ void ipc_release(struct ipc *ipc)
 
 static int send_packet(int fd, const struct packet *p, size_t size, const int *fds, unsigned fd_count)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int) * IPC_MAX_FDS)];
-	} control = {0};
-	struct iovec iov = {(void *)(uintptr_t)p, size};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	if (fd_count) {
-		msg.msg_control = control.bytes;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
-		memcpy(CMSG_DATA(c), fds, sizeof(int) * fd_count);
-	}
 	ssize_t r;
 	do {
-		r = sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+		r = packet_send(fd, p, size, fds, fd_count, MSG_DONTWAIT);
 	} while (r < 0 && errno == EINTR);
 	return r < 0 ? -1 : 0;
 }

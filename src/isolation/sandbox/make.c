@@ -22,6 +22,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/io.h"
+#include "core/base/packet.h"
 #include "isolation/sandbox/confine.h"
 #include "isolation/sandbox/filter.h"
 #include "isolation/sandbox/mnt.h"
@@ -252,22 +253,7 @@ int sandbox_make(const struct sandbox_base *base, unsigned slot, int net_fd, str
 
 static int send_order(int init_fd, const struct wire_order_packet *packet, int fd, struct error *err)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct iovec iov = {(void *)(uintptr_t)packet, sizeof *packet};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	if (fd >= 0) {
-		msg.msg_control = control.bytes;
-		msg.msg_controllen = sizeof control.bytes;
-		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof fd);
-		memcpy(CMSG_DATA(c), &fd, sizeof fd);
-	}
-	return sendmsg(init_fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? error_sys(err, "mayfly-init does not listen") : 0;
+	return packet_send(init_fd, packet, sizeof *packet, &fd, fd >= 0, MSG_DONTWAIT) < 0 ? error_sys(err, "mayfly-init does not listen") : 0;
 }
 
 int sandbox_order(int init_fd, unsigned order, int fd, struct error *err)
