@@ -19,14 +19,26 @@
 #include "core/base/error.h"
 #include "core/ev/pool.h"
 #include "core/http/server.h"
+#include "core/spec/service.h"
 #include "core/spec/settings.h"
 #include "core/store/blob.h"
 
 struct api;
+struct async;
+struct mappings;
 
 /* Answers a call of another service. `type` NULL: 200 and `body`; else an error with that AWS type and status. May be
  * called at once or later, exactly once; `body` is copied. */
 typedef void api_answer_cb(void *answer, int status, const char *type, struct str body);
+
+/* GET of `path`, or of anything below it when it ends with "/" (`rest` is then what follows, decoded). `query` as sent. Answers once, at
+ * once or later: JSON, or an error (status, type, and its message as body). */
+struct api_page {
+	const char *path;      /* "/_mayfly/queues/" */
+	const char *operation; /* "ListQueues": what IAM calls it, behind "mayfly:" */
+	void (*answer)(void *arg, struct str rest, struct str query, api_answer_cb *cb, void *answer);
+	void *arg;
+};
 
 struct api_deps {
 	struct ev_loop *loop;
@@ -51,6 +63,15 @@ struct api_deps {
 	/* A JSON object of images and what was restored from them, for /_mayfly/snapshots. NULL: it answers 501. */
 	void (*snapshots_json)(void *arg, struct buf *out);
 	void *snapshots_arg;
+	/* Asynchronous invocation, event source mappings; NULL: 501. */
+	struct async *async;
+	struct mappings *mappings;
+	/* Services with an API of their own (SQS, EventBridge, Scheduler), ended by a row without name; NULL: none. The door finds the row by
+	 * X-Amz-Target, by the service name in the signature's scope (forms to "/"), by /<account>/<name>, or by the path's first segment;
+	 * checks the signature for row->name and the right to "<name>:<operation>"; and hands the call on. See core/spec/service.h. */
+	const struct service_row *services;
+	/* Further signed pages below /_mayfly/, ended by a row without path; NULL: none. */
+	const struct api_page *pages;
 	/* Said by /_mayfly/health; NULL: always healthy. Fills why (at most size bytes) when not. */
 	int (*healthy)(void *arg, char *why, unsigned size);
 	void *healthy_arg;

@@ -84,6 +84,8 @@ struct registry_deps {
 	void (*on_version_dropped)(void *arg, uint64_t version_id);
 	void (*on_reserved)(void *arg, uint64_t function_id, int reserved); /* -1: none */
 	void (*on_unreserved)(void *arg, unsigned unreserved);
+	void (*on_deleted)(void *arg, struct str name);       /* the whole function, durably */
+	void (*on_async_changed)(void *arg, struct str name); /* reservation or event-invoke-config */
 	void *report_arg;
 };
 
@@ -204,5 +206,43 @@ void registry_tag(struct registry *r, struct str name, json_t *tags, registry_do
 void registry_untag(struct registry *r, struct str name, json_t *keys, registry_done_cb *cb, void *arg);
 /* -1 removes the reservation. */
 void registry_reserve(struct registry *r, struct str name, int reserved, registry_done_cb *cb, void *arg);
+
+/* ---- events: kept in the function's own record ("Events", "Policies", "Recursion": see record.c), gone with it ---- */
+
+/* What an asynchronous event's end is decided by. Texts live until the next change of the function. */
+struct registry_async {
+	unsigned max_retries;      /* 2 unless configured */
+	unsigned max_age_s;        /* 21600 unless configured */
+	struct str on_success, on_failure; /* ARNs; p NULL: none */
+	struct str dead_letter;    /* DeadLetterConfig.TargetArn of the version; p NULL: none */
+	int reserved;              /* -1: none */
+	uint64_t function_id;      /* other than that in the event's head: the function was deleted and made again */
+};
+/* At once, from memory. `qualifier` p NULL: $LATEST's. -1: ERR_NOT_FOUND. */
+int registry_async(struct registry *r, struct str name, struct str qualifier, struct registry_async *out, struct error *err);
+
+/* EventInvokeConfig, as the API shows it. NULL, 0 of max_retries and such: see the model. `config`: members MaximumRetryAttempts,
+ * MaximumEventAgeInSeconds, DestinationConfig, checked; `replace`: Put, else Update. `result`: what Get shows. */
+void registry_event_invoke_put(struct registry *r, struct str name, struct str qualifier, json_t *config, bool replace,
+                               registry_done_cb *cb, void *arg);
+void registry_event_invoke_delete(struct registry *r, struct str name, struct str qualifier, registry_done_cb *cb, void *arg);
+json_t *registry_event_invoke(struct registry *r, struct str name, struct str qualifier, struct error *err); /* new reference; NULL: 404 */
+int registry_event_invoke_list(struct registry *r, struct str name, struct registry_page *page, struct error *err);
+
+/* Resource-based policies, one for each qualifier (p NULL: the function itself). A statement is JSON as the policy language has it, made by the
+ * API from AddPermission. ERR_EXISTS: the Sid is there; ERR_POLICY_LENGTH: more than LIMIT_POLICY_BYTES; ERR_REVISION; ERR_NOT_FOUND. */
+void registry_permission_add(struct registry *r, struct str name, struct str qualifier, struct str revision, json_t *statement,
+                             registry_done_cb *cb, void *arg);
+void registry_permission_remove(struct registry *r, struct str name, struct str qualifier, struct str sid, struct str revision,
+                                registry_done_cb *cb, void *arg);
+/* {"Policy": text, "RevisionId"}: new reference; NULL: 404 with AWS's text. */
+json_t *registry_policy(struct registry *r, struct str name, struct str qualifier, struct error *err);
+/* May a service do `action` ("lambda:InvokeFunction") there? source_arn, source_account: p NULL when not known. Compiled policies are kept in memory. */
+bool registry_permits(struct registry *r, struct str name, struct str qualifier, struct str action, struct str service,
+                      struct str source_arn, struct str source_account);
+
+/* Recursion config: true Allow, false Terminate (the default). */
+void registry_recursion_put(struct registry *r, struct str name, bool allow, registry_done_cb *cb, void *arg);
+int registry_recursion(struct registry *r, struct str name, bool *allow, struct error *err);
 
 #endif

@@ -434,7 +434,8 @@ static void wait_for_environment(struct invoke *in, struct invocation *inv)
 
 void invoke_submit(struct invoke *in, struct invocation *inv)
 {
-	uuid4(inv->request_id);
+	if (!*inv->request_id)
+		uuid4(inv->request_id);
 	set_trace(inv);
 	list_init(&inv->link);
 	inv->failure = FAILURE_NONE;

@@ -15,6 +15,29 @@ struct invoke;
 
 void invoke_submit(struct invoke *invoke, struct invocation *inv);
 
+/* An invocation by another part of the program (asynchronous events, mappings): finds version and reservation, fills `inv` and submits it. The
+ * caller has set payload, done, arg, trace_header, and request_id or "". `arn_room` (FUNCTION_ARN_MAX) keeps the invoked ARN until
+ * done. A version that is replaced while it waits is renewed. -1, and nothing submitted: ERR_NOT_FOUND, ERR_CONFLICT
+ * (Pending), ERR_RECURSION (a chain that came here for the 17th time, with the recursion config Terminate; the API's callers are checked by
+ * invoke_check_recursion). `done` must give inv->version back (function_version_unref) and release the answer, as any caller's. */
+struct registry;
+struct function_ref;
+int invoke_internal(struct invoke *invoke, struct registry *registry, const struct function_ref *ref, char *arn_room,
+                    struct invocation *inv, struct error *err);
+/* -1 and ERR_RECURSION with AWS's text, when the trace header (p NULL: none) has been there too often. */
+int invoke_check_recursion(struct registry *registry, struct str function, struct str trace_header, struct error *err);
+
+/* What an outcome means to those who try again. */
+enum invoke_verdict {
+	VERDICT_SUCCESS,
+	VERDICT_FUNCTION, /* function error or timeout: an attempt */
+	VERDICT_THROTTLE, /* 429: not an attempt */
+	VERDICT_ZERO,     /* 429, and the reservation is 0 */
+	VERDICT_SYSTEM,   /* 5xx, not placed: not an attempt */
+	VERDICT_GONE      /* no such function or qualifier any more */
+};
+enum invoke_verdict invoke_verdict(const struct invocation *inv);
+
 /* What the registry reports (see function/registry). */
 void invoke_version_dropped(struct invoke *invoke, uint64_t version_id);
 void invoke_set_reserved(struct invoke *invoke, uint64_t function_id, int reserved);

@@ -16,6 +16,17 @@ static const char *const states[METRIC_STATES] = {
 static const char *const phases[PHASES] = {
 	[PHASE_QUEUED] = "queued", [PHASE_SANDBOX] = "sandbox", [PHASE_INIT] = "init", [PHASE_RESTORE] = "restore",
 	[PHASE_FUNCTION] = "function", [PHASE_RESPONSE] = "response", [PHASE_TOTAL] = "total"};
+static const char *const outcomes[METRIC_OUTCOMES] = {
+	[OUTCOME_LABEL_SUCCESS] = "success", [OUTCOME_LABEL_RETRIES] = "retries", [OUTCOME_LABEL_AGE] = "age",
+	[OUTCOME_LABEL_ZERO] = "zero_concurrency", [OUTCOME_LABEL_RECURSION] = "recursion", [OUTCOME_LABEL_DROPPED] = "dropped"};
+static const char *const retries[METRIC_RETRIES] = {
+	[RETRY_LABEL_FUNCTION] = "function", [RETRY_LABEL_THROTTLE] = "throttle", [RETRY_LABEL_SYSTEM] = "system",
+	[RETRY_LABEL_DELIVERY] = "delivery"};
+static const char *const queue_states[METRIC_QUEUE_STATES] = {
+	[QUEUE_LABEL_VISIBLE] = "visible", [QUEUE_LABEL_DELAYED] = "delayed", [QUEUE_LABEL_LEASED] = "in_flight"};
+static const char *const messages[METRIC_MESSAGES] = {
+	[MESSAGE_LABEL_DELETED] = "deleted", [MESSAGE_LABEL_LEFT] = "left", [MESSAGE_LABEL_FILTERED] = "filtered",
+	[MESSAGE_LABEL_BURIED] = "buried"};
 
 static const struct metric_label_row rows[LABELS] = {
 	[LABEL_NONE] = {NULL, 1, NULL},
@@ -25,6 +36,10 @@ static const struct metric_label_row rows[LABELS] = {
 	[LABEL_COLD] = {"kind", METRIC_COLDS, colds},
 	[LABEL_STATE] = {"state", METRIC_STATES, states},
 	[LABEL_PHASE] = {"phase", PHASES, phases},
+	[LABEL_OUTCOME] = {"outcome", METRIC_OUTCOMES, outcomes},
+	[LABEL_RETRY] = {"reason", METRIC_RETRIES, retries},
+	[LABEL_QUEUE_STATE] = {"state", METRIC_QUEUE_STATES, queue_states},
+	[LABEL_MESSAGE] = {"outcome", METRIC_MESSAGES, messages},
 };
 
 const struct metric_label_row *metrics_label(enum metric_label label)

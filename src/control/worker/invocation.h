@@ -44,7 +44,7 @@ struct invocation {
 	const char *invoked_arn;          /* as the context object shows it; lives until done */
 	struct http_blob payload;         /* moved in; valid JSON or empty (then "{}" is sent) */
 	struct str client_context;        /* JSON text, lives until done; p NULL when none */
-	struct str trace_header;          /* X-Amzn-Trace-Id of the caller; p NULL: one is made */
+	struct str trace_header;          /* X-Amzn-Trace-Id of the caller, lineage included; p NULL: one is made; lives until done */
 	int reserved;                     /* reserved concurrency of the function, -1 for none */
 	bool tail;                        /* collect the last 4 KB of its log */
 	/* Called when `version` is dropped while the invocation still waits: puts the version that took its place into
@@ -53,9 +53,10 @@ struct invocation {
 	void (*done)(struct invocation *inv);
 	void *arg;
 
-	/* Set by invoke_submit. */
+	/* "" before invoke_submit: it makes one. Else kept: an asynchronous event has one over all its attempts. */
 	char request_id[UUID_SIZE];
-	char trace_id[128];
+	/* Set by invoke_submit. */
+	char trace_id[256];
 
 	/* Results, valid in done; the caller releases `answer`. */
 	enum invoke_outcome outcome;

@@ -6,6 +6,8 @@
 #define LIMIT_UNZIPPED_BYTES 262144000u    /* code and layers, unzipped */
 #define LIMIT_CODE_STORAGE_BYTES 80530636800ull
 #define LIMIT_PAYLOAD_BYTES 6291456u       /* synchronous request and answer */
+#define LIMIT_EVENT_BYTES 1048576u         /* asynchronous request */
+#define LIMIT_POLICY_BYTES 20480u          /* a function's resource-based policy */
 #define LIMIT_RESPONSE_BYTES 6291556u      /* what the Runtime API takes: the answer plus 100 bytes */
 #define LIMIT_ENVIRONMENT_BYTES 4096u      /* environment variables, as JSON */
 #define LIMIT_MEMORY_MIN_MB 128u

@@ -1,0 +1,74 @@
+/* EventBridge: buses, rules with event patterns or schedules, targets with input transformers, PutEvents. Stands alone: targets are reached
+ * through a table that the program hands in (core/spec/delivery.h).
+ *
+ * Where things are. kv "events/bus/NAME" (the bus "default" is always there, without a key), "events/rule/BUS/NAME": {"Format":1, "EventPattern" or
+ * "ScheduleExpression", "State", "Description", "Arn", "Created", "Targets":[...], "Tags":{}}: a rule and its targets are one record.
+ * In memory: each bus has its enabled rules with their compiled patterns, and an index by `source` and `detail-type` where the pattern
+ * fixes them, so that a put looks at few rules.
+ *
+ * PutEvents: an event is made (id, time, account, region, resources), matched against the bus's rules, and delivered to every target of each that
+ * matches; the entry is answered when all deliveries are durable. One that fails for good goes to the target's DeadLetterConfig queue (with AWS's
+ * attributes RULE_ARN, TARGET_ARN, ERROR_CODE, ERROR_MESSAGE), else it is counted and dropped, as on AWS; one that may be done later makes the
+ * entry fail (InternalException), so that the client sends it again, and is tried again here too while the retry policy allows
+ * (store queue "fire/RULE").
+ * A target bus (event-bus ARN) is delivered to at once, at most BUS_HOPS_MAX deep.
+ *
+ * Scheduled rules: due at wall time; delivered with time, source "aws.events", detail-type "Scheduled Event", resources [rule ARN].
+ * Fires that were missed while the server was down or the clock jumped forward are not made up for, as AWS rules do not; a clock
+ * set back makes no time fire twice (the last one is remembered, kv "events/fired/BUS/NAME", written after the delivery; deliveries carry
+ * `once` = rule + time, so a crash between the two is not seen either).
+ *
+ * One loop. */
+#ifndef MAYFLY_SERVICES_EVENTS_BUS_H
+#define MAYFLY_SERVICES_EVENTS_BUS_H
+
+#include <stdbool.h>
+
+#include "core/base/error.h"
+#include "core/ev/ev.h"
+#include "core/spec/delivery.h"
+#include "core/spec/service.h"
+#include "core/spec/settings.h"
+#include "core/store/kv.h"
+#include "core/store/queue.h"
+#include "core/when/when.h"
+
+#define BUS_NAME_MAX 256
+#define BUS_HOPS_MAX 5u
+
+struct bus; /* all buses of the account */
+
+struct bus_counts {
+	uint64_t put, matched, delivered, failed; /* entries, (entry, rule) pairs, deliveries */
+	uint64_t scheduled, missed;
+};
+
+struct bus_deps {
+	struct ev_loop *loop;
+	struct kv *kv;
+	struct queue *queue;
+	struct when_zones *zones;
+	const struct settings *settings;
+	struct deliverer deliverer;
+	int64_t (*wall_ms)(void *arg); /* for tests; NULL: clock_wall_ms */
+	void *wall_arg;
+};
+
+struct bus *bus_new(const struct bus_deps *deps, struct error *err);
+void bus_free(struct bus *b);
+typedef void bus_ready_cb(void *arg, size_t rules, const struct error *err);
+void bus_load(struct bus *b, bus_ready_cb *cb, void *arg); /* schedules run from its callback on */
+
+/* One event from another part of the program (destinations), as a PutEvents entry: d->bus_source, bus_detail_type, payload = Detail,
+ * target = the bus's ARN. */
+void bus_deliver(struct bus *b, const struct delivery *d, delivery_cb *cb, void *arg);
+
+/* X-Amz-Target AWSEvents.*, JSON 1.1; `service` is the struct bus. Errors {"__type","message"}. Operations that are there: Create-, Delete-, Describe-,
+ * ListEventBus(es), Put-, Delete-, Describe-, List-, Enable-, DisableRule(s), ListRuleNamesByTarget, Put-, RemoveTargets, ListTargetsByRule,
+ * PutEvents, TestEventPattern, Tag-, UntagResource, ListTagsForResource, PutPermission, RemovePermission. */
+service_answer_fn bus_answer;
+extern const char bus_target[]; /* "AWSEvents." */
+
+void bus_count(const struct bus *b, struct bus_counts *out);
+
+#endif
