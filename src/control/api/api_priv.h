@@ -21,7 +21,8 @@
 #define API_JSON_BODY_MAX (1u << 20) /* of operations that say nothing else */
 #define API_CODE_BODY_MAX 70167211u  /* operations that carry a package */
 
-enum api_service { SERVICE_LAMBDA, SERVICE_STS, SERVICE_LOGS, SERVICE_MAYFLY };
+/* SERVICE_ROW: one of deps.services, call->row. */
+enum api_service { SERVICE_LAMBDA, SERVICE_STS, SERVICE_LOGS, SERVICE_MAYFLY, SERVICE_ROW };
 
 struct api_call;
 
@@ -107,6 +108,10 @@ struct api_call {
 	bool has_zip;
 	struct http_blob zip;
 
+	const struct service_row *row; /* SERVICE_ROW only, and: */
+	struct service_call service_call;
+	const struct api_page *own_page; /* one of deps.pages */
+
 	struct str page;         /* /_mayfly/ only */
 	struct download *download;
 
@@ -177,6 +182,17 @@ const char *api_link(struct api_call *call, const struct blob_id *id);
 void api_download(struct api_call *call, const struct blob_id *id);
 void api_download_drained(struct api_call *call);
 void api_download_gone(struct api_call *call);
+
+/* ---- services.c: calls of deps.services ---- */
+/* The row that is meant, by target, scope or path, with what it will need of the head; false: none of them. */
+bool api_service_choose(struct api_call *call, const struct http_request *req);
+void api_service_dispatch(struct api_call *call);
+/* An error as the row's protocol has it; returns its content type. */
+const char *api_service_error(struct api_call *call, struct buf *body, int status, const char *type, const char *message);
+/* The client has gone. True: the service lets go of the call, which can be freed. */
+bool api_service_gone(struct api_call *call);
+/* -1: answered. For those whose operation is known only behind the body. */
+int api_authorize(struct api_call *call);
 
 /* Handlers that routes.def does not name. */
 void api_sts(struct api_call *call);

@@ -11,7 +11,7 @@ void api_body_parse(struct api_call *call)
 	struct str text = {call->body.data, call->body.len};
 	struct buf rest;
 	buf_init(&rest, API_JSON_BODY_MAX);
-	if (call->service == SERVICE_STS || call->service == SERVICE_LOGS || text.n == 0)
+	if (call->service == SERVICE_STS || call->service == SERVICE_LOGS || call->row || text.n == 0)
 		return;
 	if (call->route && call->route->flags & ROUTE_CODE) {
 		int rc = api_zip_cut(&call->body, &rest, &call->zip);
@@ -68,6 +68,9 @@ void api_dispatch(struct api_call *call)
 		break;
 	case SERVICE_MAYFLY:
 		api_mayfly(call);
+		break;
+	case SERVICE_ROW:
+		api_service_dispatch(call);
 		break;
 	}
 }

@@ -18,7 +18,13 @@ static const struct {
 	[SERVICE_STS] = {"sts", false},
 	[SERVICE_LOGS] = {"logs", true},
 	[SERVICE_MAYFLY] = {"", false},
+	[SERVICE_ROW] = {NULL, true}, /* the row's */
 };
+
+static const char *service_name(const struct api_call *call)
+{
+	return call->row ? call->row->name : services[call->service].name;
+}
 
 /* ---- calls ---- */
 
@@ -97,6 +103,8 @@ static void choose_service(struct api_call *call, const struct http_request *req
 		call->service = SERVICE_LOGS;
 		target = str_sub(target, strlen(LOGS_TARGET), target.n);
 		call->operation = (struct str){arena_strdup(&call->arena, target), target.n};
+	} else if (api_service_choose(call, req)) {
+		call->service = SERVICE_ROW;
 	} else if (str_eqz(req->path, "/")) {
 		call->service = SERVICE_STS;
 	} else {
@@ -121,7 +129,7 @@ static int parse_signature(struct api_call *call, const struct http_request *req
 		headers[i] = (struct sigv4_header){req->headers[i].name, req->headers[i].value};
 	struct sigv4_request signed_part = {.method = req->method_text, .path = req->path, .query = req->query,
 	                                    .headers = headers, .header_count = req->header_count};
-	struct sigv4_expect expect = {.service = str_from(services[call->service].name), .now_s = clock_wall_ms() / 1000};
+	struct sigv4_expect expect = {.service = str_from(service_name(call)), .now_s = clock_wall_ms() / 1000};
 	if (services[call->service].regional)
 		expect.region = str_from(call->api->deps.settings->region);
 	if (sigv4_parse(&call->auth, &signed_part, &call->arena, &err) < 0 ||
@@ -135,11 +143,10 @@ static int parse_signature(struct api_call *call, const struct http_request *req
 /* The name IAM knows the operation by. */
 static struct str action_of(struct api_call *call)
 {
-	static const char *const names[] = {[SERVICE_LAMBDA] = "lambda", [SERVICE_STS] = "sts", [SERVICE_LOGS] = "logs",
-	                                    [SERVICE_MAYFLY] = "mayfly"};
+	const char *name = call->service == SERVICE_MAYFLY ? "mayfly" : service_name(call);
 	bool invoke = str_eqz(call->operation, "Invoke") || str_eqz(call->operation, "InvokeWithResponseStream");
 	struct str operation = invoke ? STR("InvokeFunction") : call->operation;
-	char *text = arena_printf(&call->arena, "%s:" STR_FMT, names[call->service], STR_ARG(operation));
+	char *text = arena_printf(&call->arena, "%s:" STR_FMT, name, STR_ARG(operation));
 	return str_from(text);
 }
 
@@ -202,7 +209,13 @@ static int verify(struct api_call *call, const unsigned char *body_sha256)
 		return -1;
 	}
 	call->verified = true;
-	return authorize(call, who);
+	return call->row && !call->operation.p ? 0 : authorize(call, who); /* a form's operation may be in its body: api_authorize */
+}
+
+int api_authorize(struct api_call *call)
+{
+	const struct identity *who = find_client(call);
+	return who ? authorize(call, who) : -1;
 }
 
 /* ---- the body ---- */
@@ -321,6 +334,8 @@ static uint64_t body_limit(const struct api_call *call)
 {
 	if (call->service == SERVICE_STS)
 		return STS_BODY_MAX;
+	if (call->row)
+		return call->row->body_max;
 	if (is_invoke(call))
 		return LIMIT_PAYLOAD_BYTES;
 	return call->route && call->route->flags & ROUTE_CODE ? API_CODE_BODY_MAX : API_JSON_BODY_MAX;
@@ -373,7 +388,7 @@ static void on_gone(struct http_conn *conn, enum http_gone why)
 	call->conn = NULL;
 	if (call->download)
 		api_download_gone(call);
-	else if (!call->working)
+	else if (!call->working || (call->row && api_service_gone(call)))
 		api_call_free(call);
 }
 

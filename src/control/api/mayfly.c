@@ -132,6 +132,39 @@ static const struct {
 	{"/_mayfly/snapshots", "ListSnapshots", reply_snapshots},
 };
 
+/* Pages that other parts of the program answer. */
+static bool find_page(struct api_call *call, const struct http_request *req)
+{
+	for (const struct api_page *p = call->api->deps.pages; p && p->path; p++) {
+		struct str path = str_from(p->path);
+		bool below = path.p[path.n - 1] == '/';
+		if (!(below ? str_starts(req->path, path) : str_eq(req->path, path)))
+			continue;
+		struct str rest = str_sub(req->path, path.n, req->path.n);
+		char *text = arena_alloc(&call->arena, rest.n + 1);
+		size_t n;
+		if (!text || percent_decode(text, &n, rest, false) < 0)
+			return false;
+		call->own_page = p;
+		call->operation = str_from(p->operation);
+		call->page = (struct str){text, n};
+		call->service_call.query = (struct str){arena_strdup(&call->arena, req->query), req->query.n};
+		return true;
+	}
+	return false;
+}
+
+static void on_page(void *answer, int status, const char *type, struct str body)
+{
+	struct api_call *call = answer;
+	if (!type) {
+		api_reply_text(call, status, "application/json", body);
+		return;
+	}
+	const char *message = arena_strdup(&call->arena, body);
+	api_fail_type(call, status, type, "message", message ? message : "", NULL);
+}
+
 bool api_mayfly_known(struct api_call *call, const struct http_request *req)
 {
 	struct str code = STR("/_mayfly/code/");
@@ -146,6 +179,8 @@ bool api_mayfly_known(struct api_call *call, const struct http_request *req)
 		call->operation = STR("GetPackage");
 		return true;
 	}
+	if (find_page(call, req))
+		return true;
 	api_fail_type(call, 404, "UnknownOperationException", "message", "There is no such page below /_mayfly/.", NULL);
 	return false;
 }
@@ -154,6 +189,10 @@ void api_mayfly(struct api_call *call)
 {
 	struct blob_id id;
 	struct str hex = str_sub(call->page, strlen("/_mayfly/code/"), call->page.n);
+	if (call->own_page) {
+		call->own_page->answer(call->own_page->arg, call->page, call->service_call.query, on_page, call);
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
 		if (str_eqz(call->operation, pages[i].operation)) {
 			pages[i].reply(call);

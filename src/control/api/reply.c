@@ -126,6 +126,8 @@ void api_fail_type(struct api_call *call, int status, const char *type, const ch
 	} else if (call->service == SERVICE_STS) {
 		write_xml_error(&body, call->request_id, status, type, message);
 		content = "text/xml";
+	} else if (call->row) {
+		content = api_service_error(call, &body, status, type, message);
 	} else {
 		write_json_error(&body, status, body_key, message, reason);
 	}

@@ -46,3 +46,49 @@ void mappings_count(const struct mappings *m, struct mappings_counts *out)
 {
 	memset(out, 0, sizeof *out);
 }
+
+static const struct error not_yet = {.code = ERR_UNSUPPORTED, .msg = "event source mappings are not there yet"};
+
+void mappings_drain(struct mappings *m)
+{
+}
+
+void mappings_source_changed(struct mappings *m, struct str arn)
+{
+}
+
+void mapping_create(struct mappings *m, json_t *request, mapping_cb *cb, void *arg)
+{
+	cb(arg, NULL, &not_yet);
+}
+
+void mapping_update(struct mappings *m, struct str uuid, json_t *request, mapping_cb *cb, void *arg)
+{
+	cb(arg, NULL, &not_yet);
+}
+
+void mapping_delete(struct mappings *m, struct str uuid, mapping_cb *cb, void *arg)
+{
+	cb(arg, NULL, &not_yet);
+}
+
+json_t *mapping_show(struct mappings *m, struct str uuid, struct error *err)
+{
+	error_set(err, ERR_NOT_FOUND, "The resource you requested does not exist.");
+	return NULL;
+}
+
+void mapping_list(struct mappings *m, struct mapping_list *list)
+{
+	*list->next = '\0';
+}
+
+json_t *mapping_tags(struct mappings *m, struct str uuid, struct error *err)
+{
+	return mapping_show(m, uuid, err);
+}
+
+void mapping_tag(struct mappings *m, struct str uuid, json_t *add, json_t *remove_keys, mapping_cb *cb, void *arg)
+{
+	cb(arg, NULL, &not_yet);
+}

@@ -26,7 +26,7 @@ struct identities {
 static const char *const unmanaged_may[] = {
 	"lambda:InvokeFunction", "lambda:InvokeAsync", "lambda:SendDurableExecutionCallback*", "lambda:CheckpointDurableExecution",
 	"lambda:GetDurableExecutionState", "logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents",
-	"sts:GetCallerIdentity",
+	"sts:GetCallerIdentity", "sqs:*", "events:*", "scheduler:*",
 };
 
 bool identity_may(const struct identity *id, struct str action)

@@ -55,3 +55,8 @@ void bus_count(const struct bus *b, struct bus_counts *out)
 {
 	memset(out, 0, sizeof *out);
 }
+
+void bus_deliver(struct bus *b, const struct delivery *d, delivery_cb *cb, void *arg)
+{
+	cb(arg, &(struct error){.code = ERR_UNSUPPORTED, .msg = "event buses are not there yet"});
+}

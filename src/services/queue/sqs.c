@@ -40,3 +40,57 @@ void sqs_load(struct sqs *s, sqs_ready_cb *cb, void *arg)
 	s->ready_arg = arg;
 	ev_defer_run(s->deps.loop, &s->ready);
 }
+
+static const struct error not_yet = {.code = ERR_UNSUPPORTED, .msg = "queues are not there yet"};
+
+int sqs_info(struct sqs *s, struct str arn, struct sqs_info *out, struct error *err)
+{
+	return error_set(err, ERR_NOT_FOUND, "The specified queue does not exist.");
+}
+
+void sqs_send(struct sqs *s, const struct sqs_send *what, sqs_sent_cb *cb, void *arg)
+{
+	cb(arg, "", &not_yet);
+}
+
+void sqs_message_free(struct sqs_message *m)
+{
+	if (m)
+		queue_message_free(m->stored);
+	free(m);
+}
+
+struct sqs_receiving *sqs_receive(struct sqs *s, const struct sqs_receive *what, sqs_received_cb *cb, void *arg, struct error *err)
+{
+	error_set(err, ERR_UNSUPPORTED, "%s", not_yet.msg);
+	return NULL;
+}
+
+void sqs_receive_cancel(struct sqs *s, struct sqs_receiving *r)
+{
+}
+
+static void refuse(queue_simple_cb *cb, void *arg)
+{
+	if (cb)
+		cb(arg, &not_yet);
+}
+
+void sqs_delete_messages(struct sqs *s, struct str arn, struct list *messages, queue_simple_cb *cb, void *arg)
+{
+	refuse(cb, arg);
+}
+
+void sqs_return_messages(struct sqs *s, struct str arn, struct list *messages, unsigned visibility_s, queue_simple_cb *cb, void *arg)
+{
+	refuse(cb, arg);
+}
+
+void sqs_bury_messages(struct sqs *s, struct str arn, struct list *messages, queue_simple_cb *cb, void *arg)
+{
+	refuse(cb, arg);
+}
+
+void sqs_on_change(struct sqs *s, sqs_changed_cb *cb, void *arg)
+{
+}
