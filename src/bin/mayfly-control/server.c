@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "bin/mayfly-control/services.h"
 #include "control/api/api.h"
 #include "control/function/registry.h"
 #include "control/identity/identity.h"
@@ -38,7 +39,7 @@ struct server {
 	struct http_listener listener;
 	struct launcher *launcher;
 	struct ipc_hello hello;
-	int listener_fd, data_fd, code_fd, logs_fd;
+	int listener_fd, data_fd, store_fd, code_fd, logs_fd;
 	struct kv *kv;
 	struct blob_store *blobs;
 	struct identities *identities;
@@ -47,6 +48,7 @@ struct server {
 	struct registry *registry;
 	struct invoke *invoke;
 	struct snapshots *snapshots;
+	struct services *services; /* NULL: built without queues */
 	struct list publishing; /* versions whose image is being taken */
 	struct api *api;
 	bool draining;
@@ -124,6 +126,20 @@ static void on_unreserved(void *arg, unsigned unreserved)
 	invoke_set_unreserved(((struct server *)arg)->invoke, unreserved);
 }
 
+static void on_deleted(void *arg, struct str name)
+{
+	struct server *s = arg;
+	if (s->services)
+		services_function_deleted(s->services, name);
+}
+
+static void on_async_changed(void *arg, struct str name)
+{
+	struct server *s = arg;
+	if (s->services)
+		services_async_changed(s->services, name);
+}
+
 static void refresh_image_gauges(struct server *s)
 {
 	struct snapshots_stats stats;
@@ -159,6 +175,8 @@ static void refresh_gauges(struct server *s)
 	metrics_set(s->metrics, METRIC_LOG_BYTES, 0, 0, logs.bytes);
 	metrics_set(s->metrics, METRIC_LOG_DROPS, 0, 0, logs.dropped_events);
 	refresh_image_gauges(s);
+	if (s->services)
+		services_gauges(s->services);
 }
 
 static void metrics_text_cb(void *arg, struct buf *out)
@@ -220,6 +238,8 @@ static void on_drain(void *arg)
 	s->drain_limit.cb = on_drain_limit;
 	ev_timer_after(s->loop, &s->drain_limit, s->settings->drain_seconds * NS_PER_S);
 	invoke_drain(s->invoke, on_invocations_drained, s);
+	if (s->services)
+		services_drain(s->services);
 	http_server_drain(&s->front);
 	check_drained(s);
 }
@@ -248,8 +268,8 @@ static int open_data(struct server *s, struct error *err)
 	s->logs_fd = open_folder(s->data_fd, "logs", err);
 	if (s->code_fd < 0 || s->logs_fd < 0)
 		return -1;
-	CLEANUP_CLOSE int store = open_folder(s->data_fd, "store", err);
-	s->kv = store < 0 ? NULL : kv_sqlite_open(s->loop, store, NULL, err);
+	s->store_fd = open_folder(s->data_fd, "store", err);
+	s->kv = s->store_fd < 0 ? NULL : kv_sqlite_open(s->loop, s->store_fd, NULL, err);
 	s->blobs = s->kv ? blob_dir_open(s->loop, s->pool, s->data_fd, err) : NULL;
 	s->identities = s->blobs ? identities_new(s->settings->account, err) : NULL;
 	return s->identities ? identities_load(s->identities, s->data_fd, err) : -1;
@@ -342,10 +362,38 @@ static int make_registry(struct server *s, struct error *err)
 		.on_version_dropped = on_version_dropped,
 		.on_reserved = on_reserved,
 		.on_unreserved = on_unreserved,
+		.on_deleted = on_deleted,
+		.on_async_changed = on_async_changed,
 		.report_arg = s,
 	};
 	s->registry = registry_new(&deps, err);
 	return s->registry ? 0 : -1;
+}
+
+static int make_services(struct server *s, struct error *err)
+{
+	struct services_deps deps = {
+		.loop = s->loop,
+		.pool = s->pool,
+		.http_pool = &s->http_pool,
+		.kv = s->kv,
+		.store_dirfd = s->store_fd,
+		.data_dirfd = s->data_fd,
+		.settings = s->settings,
+		.registry = s->registry,
+		.invoke = s->invoke,
+		.metrics = s->metrics,
+	};
+	struct error why = {0};
+	s->services = services_new(&deps, &why);
+	if (s->services)
+		return 0;
+	if (why.code != ERR_UNSUPPORTED) {
+		*err = why;
+		return -1;
+	}
+	log_warn("no asynchronous invocation, no event sources: %s", why.msg);
+	return 0;
 }
 
 static int make_api(struct server *s, struct error *err)
@@ -368,6 +416,8 @@ static int make_api(struct server *s, struct error *err)
 		.snapshots_json = snapshots_json,
 		.snapshots_arg = s,
 	};
+	if (s->services)
+		services_join_api(s->services, &deps);
 	s->api = api_new(&deps, err);
 	return s->api ? 0 : -1;
 }
@@ -379,6 +429,17 @@ static void open_front(struct server *s)
 		return;
 	}
 	launcher_ready(s->launcher);
+}
+
+static void on_services(void *arg, const struct error *err)
+{
+	struct server *s = arg;
+	if (err) {
+		s->failure = *err;
+		stop(s);
+		return;
+	}
+	open_front(s);
 }
 
 static void on_loaded(void *arg, const struct registry_loaded *loaded, const struct error *err)
@@ -393,7 +454,10 @@ static void on_loaded(void *arg, const struct registry_loaded *loaded, const str
 	         loaded->versions, loaded->swept_keys, loaded->swept_packages, loaded->damaged);
 	snapshots_load(s->snapshots);
 	registry_resume_images(s->registry);
-	open_front(s);
+	if (s->services)
+		services_load(s->services, on_services, s);
+	else
+		open_front(s);
 }
 
 /* Constant after this; the front end's handler is the API's with the end of a drain added. */
@@ -429,7 +493,7 @@ static int make_parts(struct server *s, int message_fd, struct error *err)
 	http_pool_init(&s->http_pool, s->settings->buffer_mb << 20);
 	make_front(s, &handler);
 	if (open_data(s, err) < 0 || open_logs(s, err) < 0 || make_invoke(s, err) < 0 || make_snapshots(s, err) < 0 || make_registry(s, err) < 0 ||
-	    make_api(s, err) < 0)
+	    make_services(s, err) < 0 || make_api(s, err) < 0)
 		return -1;
 	s->front.arg = s->inside.arg = s->api;
 	registry_load(s->registry, on_loaded, s);
@@ -445,7 +509,7 @@ struct server *server_new(const struct settings *settings, int message_fd, struc
 	}
 	s->settings = settings;
 	list_init(&s->publishing);
-	s->listener_fd = s->data_fd = s->code_fd = s->logs_fd = -1;
+	s->listener_fd = s->data_fd = s->store_fd = s->code_fd = s->logs_fd = -1;
 	if (make_parts(s, message_fd, err) < 0) {
 		server_free(s);
 		return NULL;
@@ -465,7 +529,7 @@ int server_run(struct server *s, struct error *err)
 
 static void close_fds(struct server *s)
 {
-	int *fds[] = {&s->listener_fd, &s->data_fd, &s->code_fd, &s->logs_fd};
+	int *fds[] = {&s->listener_fd, &s->data_fd, &s->store_fd, &s->code_fd, &s->logs_fd};
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
 		if (*fds[i] >= 0)
 			close(*fds[i]);
@@ -481,7 +545,9 @@ void server_free(struct server *s)
 	http_server_release(&s->inside);
 	invoke_free(s->invoke);
 	ev_pool_free(s->pool);
+	services_close(s->services);
 	kv_close(s->kv);
+	services_free(s->services);
 	snapshots_free(s->snapshots);
 	LIST_FOREACH(link, &s->publishing)
 		free(CONTAINER_OF(link, struct published, link));

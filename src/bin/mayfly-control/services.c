@@ -236,7 +236,7 @@ void services_drain(struct services *s)
 void services_close(struct services *s)
 {
 	if (s)
-		queue_close(STEAL(s->queue));
+		queue_close(STEAL_PTR(s->queue));
 }
 
 void services_free(struct services *s)
