@@ -2,13 +2,13 @@
  *
  * Store queue "async/FUNCTION" (plain name): one for each function, so that what waits for one is never in the way of another. A stored event:
  * id = request id, body = payload, head = struct async_head as JSON ({"Q": qualifier, "T": trace header, "S": source ARN, "A": accepted ms,
- * "U": function's incarnation id}), note = what became of it so far (attempts, throttles, last error; async_note.h).
+ * "I": the function's incarnation}), note = what became of it so far (attempts, throttles, last error; async_note.h).
  *
  * The poller. A function with visible events is *active*: it has a limit of invocations in flight, and a window of events in memory of at most
  * twice that, in count, and ASYNC_WINDOW_BYTES (ASYNC_ALL_BYTES over all functions); the rest stays on disk. The limit is the
  * reservation where there is one; else it begins at ASYNC_LIMIT_FIRST, grows by one with each success at the limit, and is
  * halved when an event is throttled (not below one). Active functions are served in turn. Leases are not kept: they end with the server, as
- * the invocations do.
+ * the invocations do; so they are asked for a day, longer than any wait for room and timeout together.
  *
  * What an attempt leads to:
  *   answered                         -> OnSuccess, ack

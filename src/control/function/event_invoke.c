@@ -8,7 +8,8 @@ int registry_async(struct registry *r, struct str name, struct str qualifier, st
 	struct function *f = function_find(r, name);
 	if (!f)
 		return function_not_found(r, name, qualifier, err);
-	*out = (struct registry_async){.max_retries = 2, .max_age_s = 21600, .reserved = f->truth.reserved, .function_id = f->id};
+	*out = (struct registry_async){.max_retries = 2, .max_age_s = 21600, .reserved = f->truth.reserved,
+	                                 .incarnation = str_from(f->incarnation)};
 	return 0;
 }
 

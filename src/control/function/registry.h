@@ -216,7 +216,7 @@ struct registry_async {
 	struct str on_success, on_failure; /* ARNs; p NULL: none */
 	struct str dead_letter;    /* DeadLetterConfig.TargetArn of the version; p NULL: none */
 	int reserved;              /* -1: none */
-	uint64_t function_id;      /* other than that in the event's head: the function was deleted and made again */
+	struct str incarnation;    /* other than that in the event's head: the function was deleted and made again */
 };
 /* At once, from memory. `qualifier` p NULL: $LATEST's. -1: ERR_NOT_FOUND. */
 int registry_async(struct registry *r, struct str name, struct str qualifier, struct registry_async *out, struct error *err);
