@@ -155,6 +155,7 @@ struct rig {
 	json_t *result;
 	uint64_t dropped;
 	unsigned unreserved;
+	unsigned deleted, async_changed; /* reports */
 	struct { /* the image that was asked for and not answered */
 		struct function_version *version; /* a reference */
 		registry_image_cb *cb;
@@ -200,6 +201,16 @@ static inline void on_unreserved(void *arg, unsigned unreserved)
 	((struct rig *)arg)->unreserved = unreserved;
 }
 
+static inline void on_deleted(void *arg, struct str name)
+{
+	((struct rig *)arg)->deleted++;
+}
+
+static inline void on_async_changed(void *arg, struct str name)
+{
+	((struct rig *)arg)->async_changed++;
+}
+
 static inline void take_image(void *arg, struct function_version *v, registry_image_cb *cb, void *cb_arg)
 {
 	struct rig *rig = arg;
@@ -221,7 +232,8 @@ static inline void load(struct rig *rig)
 	struct registry_deps deps = {.loop = rig->loop, .pool = rig->pool, .kv = &rig->memory.kv, .blobs = rig->blobs,
 	                             .data_dirfd = rig->dirfd, .settings = &rig->settings, .unpack = unpack, .unpack_arg = rig,
 	                             .take_image = rig->no_images ? NULL : take_image, .take_image_arg = rig,
-	                             .on_version_dropped = on_dropped, .on_unreserved = on_unreserved, .report_arg = rig};
+	                             .on_version_dropped = on_dropped, .on_unreserved = on_unreserved, .on_deleted = on_deleted,
+	                             .on_async_changed = on_async_changed, .report_arg = rig};
 	rig->r = registry_new(&deps, &rig->err);
 	ASSERT(rig->r);
 	registry_load(rig->r, on_ready, rig);

@@ -270,6 +270,7 @@ static void start_delete(struct op *op)
 	}
 	op->draft.aliases = list;
 	op->draft.alias_count = n;
+	draft_forget(op, str_from(alias_op(op)->alias));
 	op_write(op);
 }
 

@@ -234,6 +234,8 @@ static void pack_version(struct packer *p, struct function_version *v, struct fu
 	v->qualified_arn = pack(p, qualified);
 	v->role = pack(p, text_of(json, NULL, "Role", ""));
 	v->handler = pack(p, text_of(json, NULL, "Handler", ""));
+	if (*text_of(json, "DeadLetterConfig", "TargetArn", ""))
+		v->dead_letter = pack(p, text_of(json, "DeadLetterConfig", "TargetArn", ""));
 	v->log_group = pack(p, text_of(json, "LoggingConfig", "LogGroup", group));
 	v->log_format = strcmp(text_of(json, "LoggingConfig", "LogFormat", "Text"), "JSON") == 0 ? LOG_FORMAT_JSON
 	                                                                                       : LOG_FORMAT_TEXT;

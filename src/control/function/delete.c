@@ -62,6 +62,8 @@ static void on_function_deleted(void *arg, const struct kv_entry *entry, const s
 		r->reserved_sum -= (unsigned)f->truth.reserved;
 	bool reserved = f->truth.reserved >= 0;
 	function_remove(f);
+	if (r->deps.on_deleted)
+		r->deps.on_deleted(r->deps.report_arg, str_from(f->name));
 	function_free(f);
 	if (reserved)
 		registry_report_unreserved(r);
@@ -87,9 +89,15 @@ static void delete_function(struct op *op)
 static void on_version_deleted(void *arg, const struct kv_entry *entry, const struct error *err)
 {
 	struct op *op = arg;
-	if (!err)
-		function_version_delete(op->f, deletion_of(op)->number);
-	op_finish(op, err);
+	if (err) {
+		op_finish(op, err);
+		return;
+	}
+	function_version_delete(op->f, deletion_of(op)->number);
+	if (draft_forget(op, str_from(deletion_of(op)->qualifier)))
+		op_write(op);
+	else
+		op_finish(op, NULL);
 }
 
 static const struct alias *alias_to(const struct function *f, unsigned number)

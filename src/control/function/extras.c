@@ -134,6 +134,7 @@ static void reserve_changed(struct op *op)
 	if (deps->on_reserved)
 		deps->on_reserved(deps->report_arg, op->f->id, op->f->truth.reserved);
 	registry_report_unreserved(op->r);
+	registry_report_async(op->r, op->f);
 }
 
 static void start_reserve(struct op *op)

@@ -69,6 +69,12 @@ static int load_tombstone(struct registry *r, struct str name, unsigned last)
 	return 0;
 }
 
+static json_t *load_rows(const json_t *json, const char *key)
+{
+	json_t *rows = json_object_get(json, key);
+	return json_is_object(rows) ? json_incref(rows) : NULL;
+}
+
 static int fill_function(struct function *f, const json_t *json, int64_t last)
 {
 	int64_t reserved = -1;
@@ -84,6 +90,9 @@ static int fill_function(struct function *f, const json_t *json, int64_t last)
 		return -1;
 	f->truth.tags = json_is_object(tags) ? json_incref(tags) : NULL;
 	f->truth.reserved = (int)reserved;
+	f->truth.events = load_rows(json, "Events");
+	f->truth.policies = load_rows(json, "Policies");
+	f->truth.recursion = json_is_true(json_object_get(json, "Recursion"));
 	return 0;
 }
 

@@ -152,6 +152,8 @@ static void on_truth_written(void *arg, const struct kv_entry *entry, const stru
 	op->fresh = false;
 	struct truth old = f->truth;
 	f->truth = op->draft;
+	if (old.policies != f->truth.policies)
+		function_forget_policies(f);
 	truth_dispose(&old, &f->truth, f->serving);
 	if (op->applied)
 		op->applied(op);

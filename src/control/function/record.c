@@ -1,5 +1,6 @@
 /* The text of a function's key: {"Format":1,"Incarnation":...,"Last":n,"Latest":{...},"Aliases":{...},"Tags":{...},
- * "Reserved":n}, or {"Format":1,"Last":n} when the function is deleted. Keys: "function/NAME" and
+ * "Reserved":n,"Events":{QUALIFIER:{...}},"Policies":{QUALIFIER:{...}},"Recursion":true}, or {"Format":1,"Last":n} when the
+ * function is deleted; members that say nothing are left out. Keys: "function/NAME" and
  * "version/NAME/INCARNATION/NUMBER", whose text is the published configuration. */
 #include <stdio.h>
 
@@ -55,6 +56,12 @@ int record_write(struct buf *out, const struct function *f, const struct truth *
 		rc |= write_value(&w, "Tags", truth->tags);
 	if (truth->reserved >= 0)
 		json_write_key_int(&w, "Reserved", truth->reserved);
+	if (truth->events)
+		rc |= write_value(&w, "Events", truth->events);
+	if (truth->policies)
+		rc |= write_value(&w, "Policies", truth->policies);
+	if (truth->recursion)
+		json_write_key_bool(&w, "Recursion", true);
 	json_write_close(&w);
 	if (json_write_done(&w) < 0 || rc != 0)
 		return error_set(err, ERR_INVALID, "Function %s holds more settings, aliases and tags than fit one record (%u bytes).",

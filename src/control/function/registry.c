@@ -85,6 +85,7 @@ struct function *function_new(struct registry *r, struct str name, struct error 
 	f->id = ++r->last_id;
 	f->truth.reserved = -1;
 	f->settle.cb = on_settle;
+	list_init(&f->compiled);
 	memcpy(f->name, name.p, name.n);
 	snprintf(f->incarnation, sizeof f->incarnation, "%016llx", (unsigned long long)rand_u64());
 	return f;
@@ -139,6 +140,10 @@ void truth_dispose(struct truth *drop, const struct truth *keep, const struct co
 		config_free(drop->latest);
 	if (drop->tags != keep->tags)
 		json_decref(drop->tags);
+	if (drop->events != keep->events)
+		json_decref(drop->events);
+	if (drop->policies != keep->policies)
+		json_decref(drop->policies);
 	if (drop->aliases != keep->aliases) {
 		for (size_t i = 0; i < drop->alias_count; i++) {
 			bool kept = false;
@@ -157,6 +162,7 @@ void function_free(struct function *f)
 	if (!f)
 		return;
 	ev_timer_stop(&f->settle);
+	function_forget_policies(f);
 	if (f->serving != f->truth.latest)
 		config_free(f->serving);
 	truth_dispose(&f->truth, &none, NULL);
@@ -335,6 +341,12 @@ void registry_report_unreserved(struct registry *r)
 {
 	if (r->deps.on_unreserved)
 		r->deps.on_unreserved(r->deps.report_arg, registry_unreserved(r));
+}
+
+void registry_report_async(struct registry *r, const struct function *f)
+{
+	if (r->deps.on_async_changed)
+		r->deps.on_async_changed(r->deps.report_arg, str_from(f->name));
 }
 
 void registry_total(const struct registry *r, struct registry_totals *out)

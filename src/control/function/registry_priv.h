@@ -17,6 +17,7 @@
 #define UNRESERVED_MIN 100u
 
 struct function;
+struct op;
 
 /* One package: counted by the configurations and function_versions that need it. */
 enum code_state { CODE_NEW, CODE_MAKING, CODE_READY, CODE_DELETING };
@@ -62,6 +63,10 @@ struct truth {
 	size_t alias_count;
 	json_t *tags; /* NULL: none */
 	int reserved;
+	/* By qualifier; NULL: none. Never changed in place: a change makes a new object. */
+	json_t *events;   /* event-invoke-configs: "$LATEST", version numbers, aliases (event_invoke.c) */
+	json_t *policies; /* {"RevisionId", "Statement"}; the function's own under "" (permission.c) */
+	bool recursion;   /* allowed */
 };
 
 enum function_state { FUNCTION_ACTIVE, FUNCTION_PENDING, FUNCTION_UPDATING };
@@ -75,6 +80,7 @@ struct function {
 	struct config **versions; /* sorted by number */
 	size_t version_count;
 	enum function_state state;
+	struct list compiled;     /* policies that were asked, until they change (permission.c) */
 	struct ev_timer settle;
 	char incarnation[17];
 	char name[];
@@ -122,6 +128,7 @@ struct config *function_config(const struct function *f, struct str qualifier, s
 void truth_dispose(struct truth *drop, const struct truth *keep, const struct config *serving);
 int function_not_found(const struct registry *r, struct str name, struct str qualifier, struct error *err);
 void registry_report_unreserved(struct registry *r);
+void registry_report_async(struct registry *r, const struct function *f);
 
 /* ---- config.c ---- */
 struct config *config_new(struct function *f, unsigned number, const json_t *json, struct code *code, struct error *err);
@@ -154,6 +161,15 @@ int snap_start_check(const struct config *c, struct error *err);
 void snap_start_show(const struct config *c, json_t *shown); /* state members beyond the stored ones */
 void snap_start_strip(json_t *json); /* takes out all that publishing and taking images change */
 void snap_start_release(struct registry *r);
+
+/* ---- event_invoke.c ---- */
+/* Whether the configuration, version or alias is there that a row of `events` and `policies` is about. */
+bool function_has_qualifier(const struct function *f, struct str qualifier);
+/* The draft without what belongs to a version or alias that goes with this change; true: there was something. */
+bool draft_forget(struct op *op, struct str qualifier);
+
+/* ---- permission.c ---- */
+void function_forget_policies(struct function *f); /* compiled ones */
 
 /* ---- record.c: the text of a function's key ---- */
 int record_write(struct buf *out, const struct function *f, const struct truth *truth, struct error *err);

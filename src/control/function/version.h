@@ -42,6 +42,7 @@ struct function_version {
 	bool snap_start;          /* SnapStart ApplyOn PublishedVersions, and this is a published version */
 	bool single_use;          /* tag mayfly:isolation=invocation: an environment serves one invocation */
 	char code_hex[65];        /* SHA-256 of the package: names the folder below code/ */
+	const char *dead_letter;  /* DeadLetterConfig.TargetArn; NULL: none */
 	const char *log_group;    /* "/aws/lambda/<name>" */
 	enum function_log_format log_format;
 	const char *app_log_level, *system_log_level; /* JSON format; NULL in text format */
