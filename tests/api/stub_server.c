@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "control/api/api.h"
+#include "control/events/async.h"
 #include "core/base/clock.h"
 #include "core/base/io.h"
 #include "core/store/blob_dir.h"
@@ -68,11 +69,49 @@ void invoke_submit(struct invoke *invoke, struct invocation *inv)
 	struct echo *e = calloc(1, sizeof *e);
 	ASSERT(e);
 	e->inv = inv;
-	uuid4(inv->request_id);
+	if (!*inv->request_id)
+		uuid4(inv->request_id);
 	snprintf(inv->trace_id, sizeof inv->trace_id, "Root=1-00000000-000000000000000000000000");
 	inv->worker = (struct worker *)(void *)invoke;
 	ev_defer_init(&e->defer, on_echo);
 	ev_defer_run(invoke->loop, &e->defer);
+}
+
+int invoke_check_recursion(struct registry *registry, struct str function, struct str trace_header, struct error *err)
+{
+	return 0;
+}
+
+/* ---- events: accepted at once, unless the function's name begins with "full" ---- */
+
+struct async {
+	struct ev_loop *loop;
+};
+
+struct acceptance {
+	struct ev_defer defer;
+	async_accepted_cb *cb;
+	void *arg;
+	char request_id[UUID_SIZE];
+	bool full;
+};
+
+static void on_acceptance(struct ev_defer *defer)
+{
+	struct acceptance *a = CONTAINER_OF(defer, struct acceptance, defer);
+	struct error err = {.code = ERR_DISK_FULL, .msg = "the disk is full"};
+	a->cb(a->arg, a->request_id, a->full ? &err : NULL);
+	free(a);
+}
+
+void async_accept(struct async *async, const struct async_event *event, async_accepted_cb *cb, void *arg)
+{
+	struct acceptance *a = calloc(1, sizeof *a);
+	ASSERT(a);
+	*a = (struct acceptance){.cb = cb, .arg = arg, .full = str_starts(event->function->name, STR("full"))};
+	memcpy(a->request_id, event->request_id, sizeof a->request_id);
+	ev_defer_init(&a->defer, on_acceptance);
+	ev_defer_run(async->loop, &a->defer);
 }
 
 /* ---- packages ---- */
@@ -198,8 +237,9 @@ int main(int argc, char **argv)
 	struct http_pool http;
 	http_pool_init(&http, settings.buffer_mb << 20);
 	struct invoke invoke = {.loop = loop, .identities = ids};
+	struct async async = {.loop = loop};
 	struct api_deps ad = {.loop = loop, .pool = pool, .http_pool = &http, .blobs = blobs, .settings = &settings,
-	                      .identities = ids, .registry = registry, .invoke = &invoke, .logs_call = logs_call,
+	                      .identities = ids, .registry = registry, .invoke = &invoke, .async = &async, .logs_call = logs_call,
 	                      .metrics_text = metrics_text};
 	struct api *api = api_new(&ad, &s.err);
 	MUST(registry && api);

@@ -5,6 +5,7 @@
 
 #include "control/api/api_priv.h"
 #include "control/api/rules.h"
+#include "control/events/async.h"
 #include "core/json/check.h"
 #include "core/spec/limits.h"
 
@@ -141,6 +142,48 @@ static void submit(struct api_call *call, const struct registry_target *target)
 	invoke_submit(call->api->deps.invoke, inv);
 }
 
+/* ---- asynchronous ---- */
+
+static void on_accepted(void *arg, const char *request_id, const struct error *err)
+{
+	struct api_call *call = arg;
+	str_copy(call->request_id, sizeof call->request_id, str_from(request_id));
+	if (!err)
+		api_reply_empty(call, 202);
+	else if (err->code == ERR_THROTTLED)
+		api_fail_type(call, 429, "TooManyRequestsException", "message", "Rate Exceeded.", "ConcurrentInvocationLimitExceeded");
+	else
+		api_fail_error(call, err);
+}
+
+static void accept_event(struct api_call *call)
+{
+	struct async *async = call->api->deps.async;
+	struct async_event event = {.function = &call->ref, .payload = {call->body.data, call->body.len},
+	                            .trace_header = keep(call, api_header(call, "X-Amzn-Trace-Id"))};
+	if (!async) {
+		api_fail(call, ERR_UNSUPPORTED, "Invoke with InvocationType Event is not implemented by this server.");
+		return;
+	}
+	memcpy(event.request_id, call->request_id, sizeof event.request_id);
+	call->working = true;
+	if (call->conn)
+		http_park(call->conn);
+	async_accept(async, &event, on_accepted, call);
+}
+
+static bool is_event_operation(const struct api_call *call)
+{
+	return call->operation.n == strlen("InvokeAsync") && str_eqz(call->operation, "InvokeAsync");
+}
+
+static void fail_too_large(struct api_call *call, unsigned long long sent, struct str kind)
+{
+	unsigned limit = str_eqz(kind, "Event") ? LIMIT_EVENT_BYTES : LIMIT_PAYLOAD_BYTES;
+	api_fail(call, ERR_PAYLOAD_TOO_LARGE, "%llu byte payload is too large for the " STR_FMT " invocation type (limit %u bytes)",
+	         sent, STR_ARG(kind), limit);
+}
+
 static bool is_one_of(struct str s, const char *a, const char *b, const char *c)
 {
 	return !s.p || str_eqz(s, a) || str_eqz(s, b) || str_eqz(s, c);
@@ -162,7 +205,11 @@ static bool check_request(struct api_call *call, struct registry_target *target,
 	struct error err = {0};
 	if ((!plain(call) && !api_validate(call, &rules_invoke)) || !api_function_ref(call, &call->ref))
 		return false;
-	*kind = kind_of(api_header(call, "X-Amz-Invocation-Type"));
+	*kind = is_event_operation(call) ? KIND_EVENT : kind_of(api_header(call, "X-Amz-Invocation-Type"));
+	if (*kind == KIND_EVENT && call->body.len > LIMIT_EVENT_BYTES) {
+		fail_too_large(call, call->body.len, STR("Event"));
+		return false;
+	}
 	if (!read_context(call))
 		return false;
 	if (registry_resolve(call->api->deps.registry, call->ref.name, call->ref.qualifier, target, &err) < 0) {
@@ -170,6 +217,17 @@ static bool check_request(struct api_call *call, struct registry_target *target,
 		return false;
 	}
 	return true;
+}
+
+/* Of an event this is found out when it is invoked, and goes to its failure destination. */
+static bool may_recur(struct api_call *call)
+{
+	struct error err = {0};
+	struct str trace = api_header(call, "X-Amzn-Trace-Id");
+	if (!trace.p || invoke_check_recursion(call->api->deps.registry, call->ref.name, trace, &err) == 0)
+		return true;
+	api_fail_error(call, &err);
+	return false;
 }
 
 static void run(struct api_call *call)
@@ -185,10 +243,11 @@ static void run(struct api_call *call)
 	}
 	switch (kind) {
 	case KIND_RESPONSE:
-		submit(call, &target);
+		if (may_recur(call))
+			submit(call, &target);
 		break;
 	case KIND_EVENT:
-		api_fail(call, ERR_UNSUPPORTED, "Invoke with InvocationType Event is not implemented by this server.");
+		accept_event(call);
 		break;
 	default:
 		api_reply_empty(call, 204);
@@ -226,11 +285,8 @@ void api_invoke_body(struct api_call *call, struct http_request *req)
 void api_invoke_too_large(struct api_call *call, struct http_request *req)
 {
 	unsigned long long sent = req->framing == HTTP_LENGTH ? req->content_length : LIMIT_PAYLOAD_BYTES + 1ull;
-	struct str kind = http_header(req, STR("X-Amz-Invocation-Type"));
-	if (!kind.p)
-		kind = STR("RequestResponse");
-	api_fail(call, ERR_PAYLOAD_TOO_LARGE, "%llu byte payload is too large for the " STR_FMT " invocation type (limit %u bytes)",
-	         sent, STR_ARG(kind), LIMIT_PAYLOAD_BYTES);
+	struct str kind = is_event_operation(call) ? STR("Event") : http_header(req, STR("X-Amz-Invocation-Type"));
+	fail_too_large(call, sent, kind.p ? kind : STR("RequestResponse"));
 }
 
 void api_invoke(struct api_call *call)

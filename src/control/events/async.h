@@ -1,8 +1,8 @@
 /* Asynchronous invocation: events are durable before they are accepted, then invoked, tried again, aged out, and handed to destinations.
  *
  * Store queue "async/FUNCTION" (plain name): one for each function, so that what waits for one is never in the way of another. A stored event:
- * id = request id, body = payload, head = struct async_head as JSON ({"Q": qualifier, "T": trace header, "S": source ARN, "A": accepted ms,
- * "I": the function's incarnation}), note = what became of it so far (attempts, throttles, last error; async_note.h).
+ * id = request id, body = payload, head = JSON ({"Q": qualifier, "T": trace header, "S": source ARN, "I": the function's incarnation}), note = what
+ * became of it so far (attempts, throttles, last error). Accepted when it was published.
  *
  * The poller. A function with visible events is *active*: it has a limit of invocations in flight, and a window of events in memory of at most
  * twice that, in count, and ASYNC_WINDOW_BYTES (ASYNC_ALL_BYTES over all functions); the rest stays on disk. The limit is the
@@ -19,7 +19,8 @@
  *   recursion stopped                -> OnFailure and DLQ at once (RecursiveInvocation)
  *   function or qualifier gone       -> dropped (noted), as AWS
  * Ages and attempts are those configured for function and qualifier when the attempt ends. A destination is delivered to before the ack, so at
- * least once; one that refuses for good is counted and noted, one that may do later holds the event (nak 1 s doubling), never its neighbours.
+ * least once; one that refuses for good is counted and noted, for one that may do later the record becomes a message of its own in the function's queue, tried for 6 hours (1 s doubling to 300 s): the
+ * event is over, its function is not run again, its neighbours do not wait.
  *
  * A function that is deleted takes its queue with it. One loop; callbacks from the loop, exactly once, never from inside the call. */
 #ifndef MAYFLY_EVENTS_ASYNC_H

@@ -2,11 +2,14 @@
 #ifndef MAYFLY_EVENTS_OUTCOME_H
 #define MAYFLY_EVENTS_OUTCOME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/base/buf.h"
 #include "core/base/str.h"
 #include "core/spec/delivery.h"
+
+#define OUTCOME_ERROR_MAX 1024 /* of a dead letter's ErrorMessage */
 
 enum outcome_condition { OUTCOME_SUCCESS, OUTCOME_RETRIES_EXHAUSTED, OUTCOME_AGE_EXCEEDED, OUTCOME_ZERO_CONCURRENCY, OUTCOME_RECURSION };
 
@@ -16,17 +19,20 @@ struct outcome {
 	struct str request_id, function_arn; /* qualified, ":$LATEST" too */
 	unsigned invoke_count;               /* approximateInvokeCount */
 	struct str request_payload;          /* JSON; empty: null */
-	/* Of the latest attempt; executed_version p NULL: there was none, and responseContext and responsePayload are left out. */
+	/* Of the latest attempt; executed_version p NULL: it did not run, and responseContext and responsePayload are left out. What is not JSON
+	 * is shown as a text. */
 	struct str executed_version, response_payload;
 	bool function_error;
 };
 
-/* version 1.0, timestamp, requestContext, requestPayload, responseContext, responsePayload. */
+/* version 1.0, timestamp, requestContext, requestPayload, responseContext, responsePayload. -1: ERR_TOO_LARGE, more than the buffer's maximum. */
 int outcome_write(struct buf *out, const struct outcome *r, struct error *err);
-/* Fills a delivery for the destination's kind of target: buses get source "lambda", the detail-type and resources; the texts are the record's,
- * `resources` and `out`. */
+/* Fills a delivery of the record in `out`: buses get source "lambda", the detail-type and resources. The texts are the record's, `resources`
+ * and `out`. */
 void outcome_delivery(struct delivery *d, const struct outcome *r, struct str target, const struct buf *out, struct str resources[2]);
-/* The dead-letter queue: the event itself, with attributes RequestID, ErrorCode, ErrorMessage (at most 1 KB of what the function said). */
-void outcome_dead_letter(struct delivery *d, const struct outcome *r, struct str target, struct delivery_attribute attributes[3]);
+/* The dead-letter queue: the event itself, with attributes RequestID, ErrorCode (an HTTP status), ErrorMessage. `code` and `message`
+ * (at most OUTCOME_ERROR_MAX bytes are sent): of the latest attempt. */
+void outcome_dead_letter(struct delivery *d, const struct outcome *r, struct str target, struct str code, struct str message,
+                         struct delivery_attribute attributes[3]);
 
 #endif

@@ -1,12 +1,12 @@
 #include "control/invoke/invoke.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "control/invoke/account.h"
 #include "control/invoke/dispatch.h"
+#include "control/invoke/trace.h"
 #include "core/base/clock.h"
 #include "core/ev/ev.h"
 
@@ -401,20 +401,11 @@ static const struct worker_events worker_events = {
 
 /* ---- submitting ---- */
 
-/* The caller's trace when it sent one, else a new root: "Root=1-<time>-<96 bits>;Parent=<64 bits>;Sampled=0;Lineage=...". */
+/* The caller's trace when it sent one, else a new root; the function is counted in its lineage. */
 static void set_trace(struct invocation *inv)
 {
-	if (inv->trace_header.p && inv->trace_header.n < sizeof inv->trace_id) {
-		str_copy(inv->trace_id, sizeof inv->trace_id, inv->trace_header);
-		return;
-	}
-	struct {
-		uint64_t root, parent;
-		uint32_t root_head;
-	} r;
-	rand_bytes(&r, sizeof r);
-	snprintf(inv->trace_id, sizeof inv->trace_id, "Root=1-%08llx-%08x%016llx;Parent=%016llx;Sampled=0",
-	         (unsigned long long)(clock_wall_ms() / 1000), r.root_head, (unsigned long long)r.root, (unsigned long long)r.parent);
+	_Static_assert(sizeof inv->trace_id == TRACE_MAX, "a trace header fits");
+	trace_next(inv->trace_id, inv->trace_header, str_from(inv->version->arn));
 }
 
 static void wait_for_environment(struct invoke *in, struct invocation *inv)

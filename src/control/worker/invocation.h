@@ -11,6 +11,7 @@
 #include "core/base/rand.h"
 #include "core/http/pool.h"
 
+struct registry;
 struct worker;
 
 enum invoke_outcome {
@@ -70,6 +71,7 @@ struct invocation {
 	bool cold, restored; /* restored: cold, and its environment came from an image */
 
 	/* Private to control/. */
+	struct registry *registry; /* of invoke_internal: for renew */
 	struct worker *worker;
 	struct list link;
 };
