@@ -1,19 +1,15 @@
 #include "services/queue/sqs.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-struct sqs {
-	struct sqs_deps deps;
-	struct ev_defer ready;
-	sqs_ready_cb *ready_cb;
-	void *ready_arg;
+#include "services/queue/sqs_later.h"
+
+struct sqs_listener {
+	struct list link;
+	sqs_changed_cb *cb;
+	void *arg;
 };
-
-static void on_ready(struct ev_defer *defer)
-{
-	struct sqs *s = CONTAINER_OF(defer, struct sqs, ready);
-	s->ready_cb(s->ready_arg, 0, NULL);
-}
 
 struct sqs *sqs_new(const struct sqs_deps *deps, struct error *err)
 {
@@ -23,74 +19,60 @@ struct sqs *sqs_new(const struct sqs_deps *deps, struct error *err)
 		return NULL;
 	}
 	s->deps = *deps;
-	ev_defer_init(&s->ready, on_ready);
+	hash_init(&s->queues);
+	hash_init(&s->waiting);
+	list_init(&s->listeners);
+	list_init(&s->moves);
+	list_init(&s->laters);
 	return s;
 }
 
 void sqs_free(struct sqs *s)
 {
-	if (s)
-		ev_defer_cancel(&s->ready);
+	if (!s)
+		return;
+	sqs_moves_free(s);
+	sqs_loading_free(s);
+	sqs_laters_free(s);
+	HASH_FOREACH(node, &s->queues) {
+		struct sqs_queue *q = CONTAINER_OF(node, struct sqs_queue, by_name);
+		hash_remove(&s->queues, node);
+		sqs_queue_unref(q);
+	}
+	LIST_FOREACH(link, &s->listeners)
+		free(CONTAINER_OF(link, struct sqs_listener, link));
+	hash_release(&s->queues);
+	hash_release(&s->waiting);
 	free(s);
-}
-
-void sqs_load(struct sqs *s, sqs_ready_cb *cb, void *arg)
-{
-	s->ready_cb = cb;
-	s->ready_arg = arg;
-	ev_defer_run(s->deps.loop, &s->ready);
-}
-
-static const struct error not_yet = {.code = ERR_UNSUPPORTED, .msg = "queues are not there yet"};
-
-int sqs_info(struct sqs *s, struct str arn, struct sqs_info *out, struct error *err)
-{
-	return error_set(err, ERR_NOT_FOUND, "The specified queue does not exist.");
-}
-
-void sqs_send(struct sqs *s, const struct sqs_send *what, sqs_sent_cb *cb, void *arg)
-{
-	cb(arg, "", &not_yet);
-}
-
-void sqs_message_free(struct sqs_message *m)
-{
-	if (m)
-		queue_message_free(m->stored);
-	free(m);
-}
-
-struct sqs_receiving *sqs_receive(struct sqs *s, const struct sqs_receive *what, sqs_received_cb *cb, void *arg, struct error *err)
-{
-	error_set(err, ERR_UNSUPPORTED, "%s", not_yet.msg);
-	return NULL;
-}
-
-void sqs_receive_cancel(struct sqs *s, struct sqs_receiving *r)
-{
-}
-
-static void refuse(queue_simple_cb *cb, void *arg)
-{
-	if (cb)
-		cb(arg, &not_yet);
-}
-
-void sqs_delete_messages(struct sqs *s, struct str arn, struct list *messages, queue_simple_cb *cb, void *arg)
-{
-	refuse(cb, arg);
-}
-
-void sqs_return_messages(struct sqs *s, struct str arn, struct list *messages, unsigned visibility_s, queue_simple_cb *cb, void *arg)
-{
-	refuse(cb, arg);
-}
-
-void sqs_bury_messages(struct sqs *s, struct str arn, struct list *messages, queue_simple_cb *cb, void *arg)
-{
-	refuse(cb, arg);
 }
 
 void sqs_on_change(struct sqs *s, sqs_changed_cb *cb, void *arg)
 {
+	struct sqs_listener *l = calloc(1, sizeof *l);
+	ASSERT(l);
+	l->cb = cb;
+	l->arg = arg;
+	list_init(&l->link);
+	list_push_back(&s->listeners, &l->link);
+}
+
+void sqs_queue_told(struct sqs_queue *q, bool exists)
+{
+	LIST_FOREACH(link, &q->sqs->listeners) {
+		struct sqs_listener *l = CONTAINER_OF(link, struct sqs_listener, link);
+		l->cb(l->arg, str_from(q->arn), exists);
+	}
+}
+
+int sqs_info(struct sqs *s, struct str arn, struct sqs_info *out, struct error *err)
+{
+	const struct sqs_queue *q = sqs_queue_of_arn(s, arn);
+	struct queue_stats stats;
+	if (!q)
+		return error_set(err, ERR_NOT_FOUND, "The specified queue does not exist.");
+	queue_stat(s->deps.queue, str_from(q->stored), &stats);
+	*out = (struct sqs_info){.fifo = q->rules.fifo, .content_dedup = q->rules.content_dedup, .visibility_s = (unsigned)q->rules.visibility_s,
+	                         .has_redrive = q->rules.max_receives > 0, .visible = stats.visible, .in_flight = stats.leased,
+	                         .delayed = stats.delayed};
+	return 0;
 }

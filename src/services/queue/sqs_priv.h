@@ -161,6 +161,7 @@ struct sqs {
 	struct hash waiting;     /* struct sqs_call.by_answer: long polls of clients */
 	struct list listeners;   /* struct sqs_listener */
 	struct list moves;       /* struct sqs_move */
+	struct list laters;      /* sqs_later.h */
 	struct sqs_loading *loading;
 };
 
@@ -206,6 +207,12 @@ struct sqs_page {
 };
 int sqs_page_read(struct sqs_call *call, struct sqs_page *page, struct sqs_fault *f);
 void sqs_page_write(struct sqs_call *call, struct sqs_page *page, struct sqs_queue **found, size_t n, const char *key); /* sorts */
+
+void sqs_loading_free(struct sqs *s);
+/* Message move tasks of the last run, and what is left of them at the end. */
+typedef void sqs_moves_cb(void *arg, const struct error *err);
+void sqs_moves_load(struct sqs *s, sqs_moves_cb *cb, void *arg);
+void sqs_moves_free(struct sqs *s);
 
 /* Ends the long polls of a queue that is no more. */
 void sqs_receives_end(struct sqs_queue *q);
