@@ -2,16 +2,26 @@
  * mappings and destinations.
  *
  * A pattern is a JSON object; each leaf is an array of values and rules, of which one must hold; members of an object must all
- * hold; "$or" takes an array of objects. Rules: exact values (string, number, true, false, null), prefix, suffix (each also with
- * {"equals-ignore-case"}), anything-but (values, or prefix, suffix, equals-ignore-case, wildcard), numeric, exists,
- * equals-ignore-case, cidr, wildcard. An array in the event matches when one of its elements does; objects in arrays are
- * consistent (the fields of one pattern object hold in one element). Numbers compare as EventBridge does: exact values by their
- * text's value (300, 300.0 and 3.0e2 are equal), numeric up to ±5e9 with 6 digits behind the point.
+ * hold; "$or" takes an array of at least two objects. Rules: exact values (string, number, true, false, null), prefix, suffix (each also
+ * with {"equals-ignore-case"}), anything-but (values, or prefix, suffix, equals-ignore-case, wildcard, each one value or a list), numeric,
+ * exists, equals-ignore-case, cidr, wildcard.
  *
- * How: compiling makes a tree of names (sorted, hashed by length and bytes) with rules at its leaves, in one block of memory.
- * Matching walks the event's text once with a cursor and the tree beside it: names that the tree does not know are skipped
- * without being decoded; strings with escapes are compared while they are decoded. State is a bit a leaf, in the caller's
- * stack, at most MATCH_LEAVES_MAX. The text must be valid JSON (json_check); on other text the result is "no", never a read outside.
+ * As EventBridge does it:
+ * - names are joined by dots: {"a":{"b":...}} and {"a.b":...} are the same, in patterns and in events; of the same path the last counts.
+ * - an array in the event matches when one of its elements does; what is matched below an array is matched in one element of it.
+ * - anything-but holds for a value of another type and for null, never for a field that is not there.
+ * - exists is about scalars: an object, an empty object and an empty array are not there. Below an array a field is absent when the element
+ *   that the other fields were found in lacks it; without such fields, when all elements lack it.
+ * - numbers compare by value (300, 300.0 and 3.0e2 are equal) between -5e9 and 5e9 with 6 digits behind the point, further digits are
+ *   dropped; beyond that range exact values compare as texts and numeric does not hold.
+ * - a string that is an IP address equals other spellings of the same address.
+ * - equals-ignore-case knows Latin, Greek, Cyrillic and Armenian letters, one for one.
+ *
+ * How: "$or" is multiplied out; what results (at most MATCH_BRANCHES_MAX) are sets of leaves, and the names make one tree. Matching walks
+ * the event's text once with the tree beside it, and a bit for each leaf that holds somewhere; names that the tree does not know are
+ * skipped without being decoded. Only where arrays with several objects were met, a second walk looks whether one element holds all. Strings with
+ * escapes are compared while they are decoded. The text should be valid JSON (json_check); on other text the result is as if the broken
+ * part held nothing, or "no", never a read outside. Stack: some 300 bytes for each level of arrays in the event.
  *
  * Pure; a compiled pattern is constant and may be used on any thread. */
 #ifndef MAYFLY_MATCH_MATCH_H
@@ -24,23 +34,26 @@
 #include "core/base/str.h"
 
 #define MATCH_PATTERN_MAX 4096u /* bytes, also of a mapping's filter */
-#define MATCH_LEAVES_MAX 512u   /* with "$or" multiplied out: AWS allows 1,000 combinations; more is ERR_TOO_LARGE with its text */
+#define MATCH_LEAVES_MAX 512u   /* arrays in a pattern */
+#define MATCH_BRANCHES_MAX 1000u
 #define MATCH_DEPTH_MAX 100u
+#define MATCH_WILDCARD_COST 10u /* positions of a field's wildcards that one text can be in at the same time */
 
 struct match;
 
-/* What may stand at the top. AWS's texts differ a little between events and mappings. */
+/* Whose words the refusal has. */
 enum match_kind { MATCH_EVENT, MATCH_FILTER };
 
-/* NULL: ERR_INVALID; err->msg is AWS's text behind "Event pattern is not valid. Reason: " (EVENT), or of
- * "Invalid filter pattern definition." (FILTER), with line and column as AWS gives them. An empty object is refused. */
+/* NULL: ERR_INVALID. MATCH_EVENT: err->msg is AWS's text behind "Event pattern is not valid. Reason: ", with line and column as AWS gives them
+ * ("...\n at [Source: (String)"{...}"; line: 1, column: 11]"; a long pattern is cut so that all fits into err->msg). MATCH_FILTER:
+ * "Invalid filter pattern definition." An empty object is refused. */
 struct match *match_compile(struct str pattern, enum match_kind kind, struct error *err);
 void match_free(struct match *m); /* NULL is fine */
 
 bool match_event(const struct match *m, struct str event);
 
-/* The same where an event is put together: member `name` at the top has this text as its value (a JSON value), the others are
- * looked up in `rest`. For SQS filters: {"body": <parsed or string>, "messageAttributes": ...} without building the record. */
+/* The same for an event that is never put together: its members at the top, each with a JSON value as text. For SQS filters:
+ * {"body": <parsed or string>, "attributes": ...} without building the record. */
 struct match_member {
 	const char *name;
 	struct str json;
