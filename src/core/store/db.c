@@ -29,6 +29,8 @@ struct db {
 	size_t count, bytes; /* submitted and not yet done */
 	size_t count_max, bytes_max;
 	bool closing, delivering;
+	bool (*relieve)(void *arg); /* the thread's */
+	void *relieve_arg;
 
 	int wal_pages; /* the thread's */
 };
@@ -86,16 +88,27 @@ static int attempt(struct db *db, struct list *batch)
 	return rc;
 }
 
+/* Alone: a batch of one. What makes room is worth the last reserve. */
+static void attempt_alone(struct db *db, struct list *one)
+{
+	struct db_op *op = CONTAINER_OF(one->next, struct db_op, link);
+	int rc = attempt(db, one);
+	if (rc == SQLITE_OK || op->err.code != ERR_DISK_FULL || !op->makes_room || !db->relieve || !db->relieve(db->relieve_arg))
+		return;
+	checkpoint(db);
+	attempt(db, one);
+}
+
 /* When the transaction fails each operation is tried alone, so that one that cannot be done takes no other with it. */
 static void run_batch(struct db *db, struct list *batch)
 {
-	bool alone = batch->next == batch->prev;
-	int rc = attempt(db, batch);
-	if (rc == SQLITE_OK)
+	if (batch->next == batch->prev) {
+		attempt_alone(db, batch);
+		return;
+	}
+	if (attempt(db, batch) == SQLITE_OK)
 		return;
 	checkpoint(db); /* on a full disk: the WAL's space can then be used again */
-	if (alone)
-		return;
 	struct list tried;
 	list_init(&tried);
 	struct list *pos;
@@ -103,7 +116,7 @@ static void run_batch(struct db *db, struct list *batch)
 		struct list one;
 		list_init(&one);
 		list_push_back(&one, pos);
-		attempt(db, &one);
+		attempt_alone(db, &one);
 		list_remove(pos);
 		list_push_back(&tried, pos);
 	}
@@ -232,9 +245,9 @@ static int start_wake(struct db *db, struct error *err)
 	return -1;
 }
 
-static int start(struct db *db, int dirfd, bool unsafe_no_sync, struct error *err)
+static int start(struct db *db, int dirfd, const struct db_options *options, struct error *err)
 {
-	if (db_file_open(&db->file, dirfd, unsafe_no_sync, err) < 0)
+	if (db_file_open(&db->file, dirfd, options, err) < 0)
 		return -1;
 	sqlite3_wal_hook(db->file.sql, on_wal, db);
 	if (start_wake(db, err) < 0) {
@@ -259,11 +272,13 @@ struct db *db_open(struct ev_loop *loop, int dirfd, const struct db_options *opt
 	db->loop = loop;
 	db->count_max = options->queue_max;
 	db->bytes_max = options->queue_max_bytes;
+	db->relieve = options->relieve;
+	db->relieve_arg = options->relieve_arg;
 	pthread_mutex_init(&db->lock, NULL);
 	pthread_cond_init(&db->more, NULL);
 	list_init(&db->waiting);
 	list_init(&db->finished);
-	if (start(db, dirfd, options->unsafe_no_sync, err) == 0)
+	if (start(db, dirfd, options, err) == 0)
 		return db;
 	pthread_cond_destroy(&db->more);
 	pthread_mutex_destroy(&db->lock);

@@ -7,20 +7,6 @@
 #include "core/base/cleanup.h"
 #include "core/store/db_priv.h"
 
-/* "Mayf" in the file's header, and the version of the tables below. */
-enum { APPLICATION_ID = 0x4d617966, FORMAT = 1 };
-
-
-/* A key's revision is its row's number. kv_last has one row: the last revision given out. */
-static const char CREATE[] =
-	"BEGIN IMMEDIATE;"
-	"CREATE TABLE kv(revision INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL);"
-	"CREATE TABLE kv_last(revision INTEGER NOT NULL);"
-	"INSERT INTO kv_last VALUES(0);"
-	"PRAGMA application_id=0x4d617966;"
-	"PRAGMA user_version=1;"
-	"COMMIT";
-
 /* Exclusive before WAL: the lock is then taken once, and the index of the WAL lives on the heap instead of in a file. */
 static const char SETTINGS[] =
 	"PRAGMA locking_mode=EXCLUSIVE;"
@@ -31,28 +17,36 @@ static const char SETTINGS[] =
 	"PRAGMA journal_size_limit=4194304;"
 	"PRAGMA wal_autocheckpoint=0";
 
-static int is_full(sqlite3 *sql, int rc)
+bool db_is_full(sqlite3 *sql, int rc)
 {
 	int sys = sqlite3_system_errno(sql);
 	return (rc & 0xff) == SQLITE_FULL || ((rc & 0xff) == SQLITE_IOERR && (sys == ENOSPC || sys == EDQUOT));
 }
 
+static const char *file_name(sqlite3 *sql)
+{
+	const char *path = sql ? sqlite3_db_filename(sql, "main") : NULL;
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	return slash ? slash + 1 : "store";
+}
+
 int db_error(sqlite3 *sql, int rc, struct error *err)
 {
-	if (is_full(sql, rc))
-		return error_set(err, ERR_DISK_FULL, "kv.db: the disk is full: free some space; nothing acknowledged is lost");
+	const char *file = file_name(sql);
+	if (db_is_full(sql, rc))
+		return error_set(err, ERR_DISK_FULL, "%s: the disk is full: free some space; nothing acknowledged is lost", file);
 	int code = rc & 0xff;
 	if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
-		return error_set(err, ERR_IN_USE, "kv.db is in use by another process: is another server running on this data folder?");
+		return error_set(err, ERR_IN_USE, "%s is in use by another process: is another server running on this data folder?", file);
 	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-		return error_set(err, ERR_IO, "kv.db is damaged (%s): restore it from a backup, or start with another data folder",
+		return error_set(err, ERR_IO, "%s is damaged (%s): restore it from a backup, or start with another data folder", file,
 		                 sqlite3_errstr(rc));
 	if (code == SQLITE_NOMEM)
-		return error_set(err, ERR_NO_MEMORY, "kv.db: out of memory");
+		return error_set(err, ERR_NO_MEMORY, "%s: out of memory", file);
 	errno = sqlite3_system_errno(sql);
 	if (errno)
-		return error_sys(err, "kv.db: %s", sqlite3_errstr(rc));
-	return error_set(err, ERR_IO, "kv.db: %s", sqlite3_errstr(rc));
+		return error_sys(err, "%s: %s", file, sqlite3_errstr(rc));
+	return error_set(err, ERR_IO, "%s: %s", file, sqlite3_errstr(rc));
 }
 
 static int exec(sqlite3 *sql, const char *text, struct error *err)
@@ -73,24 +67,24 @@ static int ask(sqlite3 *sql, const char *text, sqlite3_int64 *out, struct error 
 	return rc == SQLITE_ROW ? 0 : db_error(sql, rc, err);
 }
 
-static int check_format(sqlite3 *sql, struct error *err)
+static int check_format(sqlite3 *sql, const struct db_format *format, struct error *err)
 {
 	sqlite3_int64 id, version, tables;
 	if (ask(sql, "PRAGMA application_id", &id, err) < 0 || ask(sql, "PRAGMA user_version", &version, err) < 0 ||
 	    ask(sql, "SELECT count(*) FROM sqlite_schema", &tables, err) < 0)
 		return -1;
 	if (!id && !version && !tables)
-		return exec(sql, CREATE, err);
-	if (id != APPLICATION_ID)
-		return error_set(err, ERR_UNSUPPORTED, "kv.db was not made by Mayfly: choose another data folder");
-	if (version != FORMAT)
+		return exec(sql, format->create, err);
+	if (id != format->application_id)
+		return error_set(err, ERR_UNSUPPORTED, "%s was not made by Mayfly: choose another data folder", format->file);
+	if (version != format->version)
 		return error_set(err, ERR_UNSUPPORTED,
-		                 "kv.db has format %lld, this program knows format %d: run the version of Mayfly that made "
-		                 "it, or choose another data folder", (long long)version, FORMAT);
-	return ask(sql, "SELECT revision FROM kv_last", &version, err);
+		                 "%s has format %lld, this program knows format %d: run the version of Mayfly that made "
+		                 "it, or choose another data folder", format->file, (long long)version, format->version);
+	return ask(sql, format->check, &version, err);
 }
 
-/* The name is /proc/self/fd/N/kv.db. SQLite would resolve the link into a path, which this process may be unable to walk. */
+/* The name is /proc/self/fd/N/FILE. SQLite would resolve the link into a path, which this process may be unable to walk. */
 static int same_path(sqlite3_vfs *vfs, const char *name, int size, char *out)
 {
 	size_t n = strlen(name);
@@ -126,35 +120,38 @@ static int sync_folder(int dirfd, struct error *err)
 
 /* For its owner's eyes: SQLite would take 0644, and gives the WAL the same. Only when it is new: to open and close a file
  * that this process has locked would drop the lock. */
-static int create_file(int dirfd, struct error *err)
+static int create_file(int dirfd, const char *name, struct error *err)
 {
-	int fd = openat(dirfd, "kv.db", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return errno == EEXIST ? 0 : error_sys(err, "kv.db");
+		return errno == EEXIST ? 0 : error_sys(err, "%s", name);
 	close(fd);
 	return 0;
 }
 
-static int connect_to(struct db_file *file, bool unsafe_no_sync, struct error *err)
+static int connect_to(struct db_file *file, const struct db_options *options, struct error *err)
 {
+	const struct db_format *format = options->format;
 	char path[64];
-	if (create_file(file->dirfd, err) < 0)
+	if (create_file(file->dirfd, format->file, err) < 0)
 		return -1;
-	snprintf(path, sizeof path, "/proc/self/fd/%d/kv.db", file->dirfd);
+	snprintf(path, sizeof path, "/proc/self/fd/%d/%s", file->dirfd, format->file);
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
 	int rc = sqlite3_open_v2(path, &file->sql, flags, file->name);
 	if (rc != SQLITE_OK)
 		return db_error(file->sql, rc, err);
 	sqlite3_extended_result_codes(file->sql, 1);
-	sqlite3_limit(file->sql, SQLITE_LIMIT_LENGTH, 4 << 20);
+	sqlite3_limit(file->sql, SQLITE_LIMIT_LENGTH, format->row_max);
+	if (format->settings && exec(file->sql, format->settings, err) < 0)
+		return -1;
 	if (exec(file->sql, SETTINGS, err) < 0 || exec(file->sql, "PRAGMA journal_mode=WAL", err) < 0)
 		return -1;
-	if (exec(file->sql, unsafe_no_sync ? "PRAGMA synchronous=OFF" : "PRAGMA synchronous=FULL", err) < 0)
+	if (exec(file->sql, options->unsafe_no_sync ? "PRAGMA synchronous=OFF" : "PRAGMA synchronous=FULL", err) < 0)
 		return -1;
-	return check_format(file->sql, err) < 0 || sync_folder(file->dirfd, err) < 0 ? -1 : 0;
+	return check_format(file->sql, format, err) < 0 || sync_folder(file->dirfd, err) < 0 ? -1 : 0;
 }
 
-int db_file_open(struct db_file *file, int dirfd, bool unsafe_no_sync, struct error *err)
+int db_file_open(struct db_file *file, int dirfd, const struct db_options *options, struct error *err)
 {
 	file->dirfd = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
 	if (file->dirfd < 0)
@@ -163,7 +160,7 @@ int db_file_open(struct db_file *file, int dirfd, bool unsafe_no_sync, struct er
 		close(file->dirfd);
 		return -1;
 	}
-	if (connect_to(file, unsafe_no_sync, err) < 0) {
+	if (connect_to(file, options, err) < 0) {
 		db_file_close(file);
 		return error_wrap(err, "cannot open the store");
 	}

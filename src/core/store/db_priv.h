@@ -1,4 +1,5 @@
-/* The store thread: one thread, one SQLite connection, group commit. Engines (kv now, queue later) hand it operations.
+/* The store thread: one thread, one SQLite connection, one file, group commit. Engines (kv, queue) hand it operations; each engine has
+ * a thread and a file of its own, described by a db_format.
  *
  * An operation is allocated by its engine, and submitted on the loop. `run` is called on the store thread, inside a
  * transaction when the operation writes; it may be called again after a rollback, and must then forget what it found
@@ -20,17 +21,30 @@ struct db_op {
 	size_t bytes; /* counted against the queue's maximum */
 	bool writes;
 	bool beyond_limits; /* queued even when too much waits */
+	bool makes_room;    /* on a full disk: tried again after db_options.relieve */
 	int (*run)(struct db_op *op, sqlite3 *sql);
 	void (*done)(struct db_op *op);
 	struct error err; /* code ERR_OK: fine */
 };
 
-struct db_options {
-	size_t queue_max, queue_max_bytes;
-	bool unsafe_no_sync;
+struct db_format {
+	const char *file;     /* "kv.db" */
+	const char *settings; /* pragmas before anything is made, or NULL */
+	const char *create;   /* all tables, application id and version, in one transaction */
+	const char *check;    /* a query with a row */
+	int application_id, version;
+	int row_max;          /* bytes of the largest row */
 };
 
-/* Opens DIR/kv.db, makes or checks its format, locks it; then starts the thread. */
+struct db_options {
+	const struct db_format *format;
+	size_t queue_max, queue_max_bytes;
+	bool unsafe_no_sync;
+	bool (*relieve)(void *arg); /* on the thread, after a failure for want of space: true when it made some. May be NULL */
+	void *relieve_arg;
+};
+
+/* Opens the file, makes or checks its format, locks it; then starts the thread. */
 struct db *db_open(struct ev_loop *loop, int dirfd, const struct db_options *options, struct error *err);
 /* The connection: only before the first submit, and after db_stop. */
 sqlite3 *db_sql(struct db *db);
@@ -42,6 +56,7 @@ void db_free(struct db *db); /* after db_stop, and after the engines' statements
 
 /* What an SQLite code means to people. Returns -1. */
 int db_error(sqlite3 *sql, int rc, struct error *err);
+bool db_is_full(sqlite3 *sql, int rc);
 
 /* db_file.c: the connection without the thread. The name of a VFS is global, and so must be registered and taken back. */
 struct db_file {
@@ -50,7 +65,7 @@ struct db_file {
 	int dirfd;
 	char name[48];
 };
-int db_file_open(struct db_file *file, int dirfd, bool unsafe_no_sync, struct error *err);
+int db_file_open(struct db_file *file, int dirfd, const struct db_options *options, struct error *err);
 void db_file_close(struct db_file *file);
 
 #endif

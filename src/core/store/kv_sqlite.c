@@ -8,6 +8,22 @@
 
 enum { QUEUE_MAX = 4096, QUEUE_MAX_BYTES = 16 << 20 };
 
+/* A key's revision is its row's number. kv_last has one row: the last revision given out. */
+static const struct db_format FORMAT = {
+	.file = "kv.db",
+	.create = "BEGIN IMMEDIATE;"
+	          "CREATE TABLE kv(revision INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL);"
+	          "CREATE TABLE kv_last(revision INTEGER NOT NULL);"
+	          "INSERT INTO kv_last VALUES(0);"
+	          "PRAGMA application_id=0x4d617966;" /* "Mayf" */
+	          "PRAGMA user_version=1;"
+	          "COMMIT",
+	.check = "SELECT revision FROM kv_last",
+	.application_id = 0x4d617966,
+	.version = 1,
+	.row_max = 4 << 20,
+};
+
 static const char *const SQL[KV_STATEMENTS] = {
 	[KV_FIND] = "SELECT revision FROM kv WHERE key=?1",
 	[KV_GET] = "SELECT revision, value FROM kv WHERE key=?1",
@@ -264,7 +280,7 @@ static int prepare(struct kv_sqlite *kv, struct error *err)
 struct kv *kv_sqlite_open(struct ev_loop *loop, int data_dirfd, const struct kv_sqlite_options *options,
                           struct error *err)
 {
-	struct db_options db = {.queue_max = QUEUE_MAX, .queue_max_bytes = QUEUE_MAX_BYTES};
+	struct db_options db = {.format = &FORMAT, .queue_max = QUEUE_MAX, .queue_max_bytes = QUEUE_MAX_BYTES};
 	if (options) {
 		db.queue_max = options->queue_max ? options->queue_max : db.queue_max;
 		db.queue_max_bytes = options->queue_max_bytes ? options->queue_max_bytes : db.queue_max_bytes;

@@ -1,0 +1,65 @@
+/* Room on the disk, the thread's. A reserve file keeps QUEUE_SQLITE_SPARE_BYTES that a publish cannot have; when the disk is full to
+ * the brim it is given up, so that acks, naks and moves, which make room, can be written. Publishes want it back first. */
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "core/base/cleanup.h"
+#include "core/store/queue_sqlite_priv.h"
+
+#define SPARE_FILE "queue.spare"
+
+enum { PAGE = 4096, ROWS_BYTES = 64 * 1024 }; /* what a commit takes beside the payloads */
+
+static bool spare_take(struct qs *qs)
+{
+	if (qs->spare)
+		return true;
+	CLEANUP_CLOSE int fd = openat(qs->dirfd, SPARE_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	qs->spare = fd >= 0 && posix_fallocate(fd, 0, QUEUE_SQLITE_SPARE_BYTES) == 0;
+	if (!qs->spare)
+		unlinkat(qs->dirfd, SPARE_FILE, 0);
+	return qs->spare;
+}
+
+void qs_room_open(struct qs *qs, int dirfd)
+{
+	qs->dirfd = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
+	spare_take(qs);
+}
+
+void qs_room_close(struct qs *qs)
+{
+	if (qs->dirfd >= 0)
+		close(qs->dirfd);
+}
+
+static int64_t disk_bytes(struct qs *qs)
+{
+	struct statvfs s;
+	return fstatvfs(qs->dirfd, &s) == 0 ? (int64_t)(s.f_bavail * s.f_frsize) : INT64_MAX;
+}
+
+/* Each byte is written twice, to the WAL and to the file; free pages of the file spare the second. */
+bool qs_room_for(struct qs *qs, size_t bytes)
+{
+	int64_t need = (int64_t)bytes + ROWS_BYTES, pages = 0;
+	if (!spare_take(qs)) {
+		qs_one(qs_bind(qs, QS_PAGES_FREE, 0, NULL), &pages);
+		return pages * PAGE >= need + QUEUE_SQLITE_SPARE_BYTES;
+	}
+	int64_t disk = disk_bytes(qs);
+	if (disk >= 2 * need)
+		return true;
+	qs_one(qs_bind(qs, QS_PAGES_FREE, 0, NULL), &pages);
+	return disk + pages * PAGE >= 2 * need;
+}
+
+bool qs_room_give(void *arg)
+{
+	struct qs *qs = arg;
+	if (!qs->spare)
+		return false;
+	qs->spare = false;
+	return unlinkat(qs->dirfd, SPARE_FILE, 0) == 0;
+}
