@@ -24,7 +24,7 @@
 #define BUS_REPLY_BYTES (16u << 20)
 #define BUS_POLICY_MAX 10240u
 #define BUS_RECORD_MAX ((size_t)KV_VALUE_MAX)
-#define BUS_ARN_MAX 512
+#define BUS_ARN_MAX 1024
 #define BUS_ATTEMPTS_MAX 185u
 #define BUS_AGE_MAX_S 86400u
 #define BUS_LATE_MS 60000      /* a schedule's time is fired so late, but no later */

@@ -8,7 +8,7 @@
 #include "core/json/write.h"
 #include "core/spec/arn.h"
 #include "services/events/bus_priv.h"
-#include "services/events/time.h"
+#include "services/events/event_time.h"
 
 /* An event with all its deliveries; gone when the last of them is. */
 struct event {

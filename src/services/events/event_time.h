@@ -1,6 +1,6 @@
 /* Times in requests: seconds since 1970 (with a fraction), or ISO 8601 in UTC. Pure. */
-#ifndef MAYFLY_SERVICES_EVENTS_TIME_H
-#define MAYFLY_SERVICES_EVENTS_TIME_H
+#ifndef MAYFLY_SERVICES_EVENTS_EVENT_TIME_H
+#define MAYFLY_SERVICES_EVENTS_EVENT_TIME_H
 
 #include <jansson.h>
 #include <stdint.h>

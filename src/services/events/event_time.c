@@ -1,4 +1,4 @@
-#include "services/events/time.h"
+#include "services/events/event_time.h"
 
 #include <stdio.h>
 #include <string.h>
