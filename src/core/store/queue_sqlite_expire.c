@@ -11,10 +11,10 @@ struct expire {
 	bool more;
 };
 
-/* `*n` items from the front; `old` out of them are too old. */
+/* Those at the front that are too old. */
 static int read_items(sqlite3_stmt *st, int64_t before_ms, struct qs_item *items, size_t *n)
 {
-	int rc;
+	int rc = SQLITE_DONE;
 	int64_t bytes = 0;
 	*n = 0;
 	while (*n < QS_PIECE && bytes < QS_PIECE_BYTES && (rc = sqlite3_step(st)) == SQLITE_ROW) {
@@ -23,7 +23,7 @@ static int read_items(sqlite3_stmt *st, int64_t before_ms, struct qs_item *items
 			break;
 		bytes += items[(*n)++].size;
 	}
-	return qs_end(st, SQLITE_ROW);
+	return qs_end(st, rc);
 }
 
 static int drop(struct qs *qs, struct qs_touch *t, const struct qs_item *items, size_t n)

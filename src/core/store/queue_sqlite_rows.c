@@ -115,7 +115,7 @@ int qs_item_drop(struct qs *qs, struct qs_touch *t, const struct qs_item *item, 
 int qs_item_move(struct qs *qs, struct qs_touch *from, struct qs_touch *to, const struct qs_item *item, struct str group, bool keep_counts)
 {
 	int64_t seq;
-	struct str own = item->grouped ? (struct str){item->group, item->group_n} : group;
+	struct str own = item->grouped ? (struct str){item->group, item->group_n} : to->ordered ? group : STR_NULL;
 	int rc = qs_next_seq(qs, &seq);
 	if (rc != SQLITE_OK)
 		return rc;
