@@ -26,6 +26,8 @@ struct db {
 	/* The loop's. */
 	struct ev_loop *loop;
 	struct ev_io wake;
+	struct list gathered; /* submitted in this round */
+	struct ev_defer hand_over;
 	size_t count, bytes; /* submitted and not yet done */
 	size_t count_max, bytes_max;
 	bool closing, delivering;
@@ -194,6 +196,19 @@ static void on_wake(struct ev_io *io, unsigned events)
 	db->delivering = false;
 }
 
+/* What one round of the loop submits is one batch: were the thread woken by the first, it would commit that alone, and the rest
+ * would wait for two syncs instead of one. */
+static void on_hand_over(struct ev_defer *defer)
+{
+	struct db *db = CONTAINER_OF(defer, struct db, hand_over);
+	struct list *pos;
+	pthread_mutex_lock(&db->lock);
+	while ((pos = list_pop_front(&db->gathered)))
+		list_push_back(&db->waiting, pos);
+	pthread_cond_signal(&db->more);
+	pthread_mutex_unlock(&db->lock);
+}
+
 int db_submit(struct db *db, struct db_op *op, struct error *err)
 {
 	if (db->closing)
@@ -203,12 +218,8 @@ int db_submit(struct db *db, struct db_op *op, struct error *err)
 	db->count++;
 	db->bytes += op->bytes;
 	list_init(&op->link);
-	pthread_mutex_lock(&db->lock);
-	bool first = list_empty(&db->waiting);
-	list_push_back(&db->waiting, &op->link);
-	if (first)
-		pthread_cond_signal(&db->more);
-	pthread_mutex_unlock(&db->lock);
+	list_push_back(&db->gathered, &op->link);
+	ev_defer_run(db->loop, &db->hand_over);
 	return 0;
 }
 
@@ -278,6 +289,8 @@ struct db *db_open(struct ev_loop *loop, int dirfd, const struct db_options *opt
 	pthread_cond_init(&db->more, NULL);
 	list_init(&db->waiting);
 	list_init(&db->finished);
+	list_init(&db->gathered);
+	ev_defer_init(&db->hand_over, on_hand_over);
 	if (start(db, dirfd, options, err) == 0)
 		return db;
 	pthread_cond_destroy(&db->more);
@@ -290,6 +303,8 @@ void db_stop(struct db *db)
 {
 	ASSERT(!db->delivering && !db->closing);
 	db->closing = true;
+	ev_defer_cancel(&db->hand_over);
+	on_hand_over(&db->hand_over);
 	pthread_mutex_lock(&db->lock);
 	db->stop = true;
 	pthread_cond_signal(&db->more);
