@@ -195,7 +195,7 @@ static void write_attributes(struct json_writer *w, const struct sqs_view *v, co
 	const char *name;
 	json_t *value;
 	CLEANUP_JSON json_t *some = json_object();
-	CLEANUP(buf_release) struct buf text;
+	CLEANUP(buf_release) struct buf text = {0};
 	ASSERT(some);
 	json_object_foreach(v->attributes, name, value) {
 		if (is_wanted(names, name))
@@ -369,7 +369,7 @@ static void write_record(struct buf *out, const struct sqs_view *v, const char *
 static struct sqs_message *message_new(const struct sqs_queue *q, struct queue_message *stored)
 {
 	struct sqs_view v;
-	CLEANUP(buf_release) struct buf record;
+	CLEANUP(buf_release) struct buf record = {0};
 	char id[UUID_SIZE];
 	size_t at, end;
 	buf_init(&record, 4 * QUEUE_HEAD_MAX);
