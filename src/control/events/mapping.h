@@ -49,8 +49,8 @@ void mappings_drain(struct mappings *m); /* no new batches */
 /* A source was made, changed or deleted. */
 void mappings_source_changed(struct mappings *m, struct str arn);
 
-/* ---- the API's operations; members as in AWS's model. `result` borrowed. Errors: ERR_NOT_FOUND, ERR_CONFLICT (the pair exists, with AWS's text),
- * ERR_INVALID, ERR_IN_USE (a state that allows no change) ---- */
+/* ---- the API's operations; members as in AWS's model. `result` borrowed. Errors: ERR_NOT_FOUND, ERR_EXISTS (the pair exists; the text is
+ * that mapping's UUID alone: AWS's text is longer than a struct error), ERR_INVALID, ERR_IN_USE (a state that allows no change) ---- */
 typedef void mapping_cb(void *arg, json_t *result, const struct error *err);
 void mapping_create(struct mappings *m, json_t *request, mapping_cb *cb, void *arg);
 void mapping_update(struct mappings *m, struct str uuid, json_t *request, mapping_cb *cb, void *arg);

@@ -41,6 +41,7 @@ struct source_ops {
 	void (*remove)(void *arg, struct str arn, struct list *messages, source_done_cb *cb, void *cb_arg);
 	void (*leave)(void *arg, struct str arn, struct list *messages, bool at_once, source_done_cb *cb, void *cb_arg);
 	void (*bury)(void *arg, struct str arn, struct list *messages, source_done_cb *cb, void *cb_arg);
+	void (*forget)(void *arg, struct list *messages); /* frees them, also after the service's store was closed */
 };
 
 struct source_row {
