@@ -91,6 +91,14 @@ static inline void nap(unsigned ms)
 	ev_timer_stop(&words.nap);
 }
 
+/* Lets the loop run until the log says that. */
+static inline const char *until(const char *expected)
+{
+	for (unsigned i = 0; i < 2000 && strcmp(words.log, expected) != 0; i++)
+		nap(5);
+	return words.log;
+}
+
 static inline void clear(void)
 {
 	words.n = 0;

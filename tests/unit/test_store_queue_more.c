@@ -134,8 +134,7 @@ TEST(groups_wait_in_long_polls)
 	CHECK_STR(words.log, "");
 	ack("f", "a1");
 	ack("f", "a2");
-	nap(20);
-	CHECK_STR(words.log, "ack:ok ack:ok ");
+	CHECK_STR(until("ack:ok ack:ok "), "ack:ok ack:ok ");
 	ack("f", "a3");
 	ack("f", "b1");
 	CHECK_STR(take_log(), "ack:ok ack:ok ack:ok ack:ok w:b2@b ");
@@ -278,6 +277,12 @@ TEST(looking_changes_nothing)
 	words_stop();
 }
 
+static void wait_stat(const char *queue, const char *expected)
+{
+	for (unsigned i = 0; i < 2000 && strcmp(stat_of(queue), expected) != 0; i++)
+		nap(5);
+}
+
 TEST(retention_drops_what_is_too_old)
 {
 	CHECK(words_start(NULL));
@@ -300,7 +305,7 @@ TEST(retention_drops_what_is_too_old)
 	configure("q", 6000, false);
 	settle();
 	words.rig.now_ms += 1000;
-	nap(60);
+	wait_stat("q", "1/0/0");
 	CHECK_STR(stat_of("q"), "1/0/0");
 	CHECK_INT(oldest_of("q"), first_ms + 5000);
 	clear();
@@ -308,7 +313,7 @@ TEST(retention_drops_what_is_too_old)
 	CHECK_STR(take_log(), "m:young ");
 	CHECK(queue_rig_reopen(&words.rig));
 	words.rig.now_ms += 5000;
-	nap(60);
+	wait_stat("q", "0/0/0");
 	CHECK_STR(stat_of("q"), "0/0/0");
 	CHECK_INT(oldest_of("q"), 0);
 	words_stop();
