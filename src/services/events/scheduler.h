@@ -1,17 +1,18 @@
 /* EventBridge Scheduler: schedules and groups, a REST API, over core/when; targets through the same table as the buses'.
  *
  * Where things are. kv "scheduler/group/NAME" ("default" is always there), "scheduler/schedule/GROUP/NAME": the schedule as the API has it, with
- * "Format", "Made"; kv "scheduler/fired/GROUP/NAME": the latest time that was dealt with. In memory a heap by next fire.
+ * "Format", "Created", "Modified", "From" (since when its times count: made, or its times or state changed) and the client's "Token"; kv
+ * "scheduler/fired/GROUP/NAME": the latest time that was dealt with. In memory a heap by next fire.
  *
  * A fire: due at when_next, plus a random part of the flexible window (chosen once, from the name and the time, so that a restart chooses the
  * same). What is due is published to the store queue "fire/schedule" (dedup: schedule, time; head: a copy of what the target then was),
- * then "fired" is written: so it survives from there on, and no time fires twice. A small poller takes it from there, delivers it, tries
+ * then "fired" is written: so it survives from there on, and no time fires twice. target_queue.h takes it from there: it delivers, tries
  * again with growing delays as RetryPolicy says (MaximumRetryAttempts 185, MaximumEventAgeInSeconds 86400), then gives it to the DeadLetterConfig's
  * queue with AWS's attributes, or drops it (counted).
  *
  * Missed while the server was down, or jumped over by the clock: at() fires late, recurring ones fire once for the latest time missed, both only within
  * the retry policy's age; older ones are dropped (counted). A clock that is set back makes nothing fire twice. ActionAfterCompletion
- * DELETE removes a schedule when nothing will come any more and the last delivery is over.
+ * DELETE removes a schedule when nothing will come any more and the last delivery is over. A rate's first fire is its start.
  *
  * Targets: functions, queues, buses, and the universal ones "arn:aws:scheduler:::aws-sdk:lambda:invoke" and "...:sqs:sendMessage"; Input as given, with
  * <aws.scheduler.schedule-arn>, <aws.scheduler.scheduled-time>, <aws.scheduler.execution-id>, <aws.scheduler.attempt-number> put in.
@@ -24,7 +25,7 @@
 struct scheduler;
 
 struct scheduler_counts {
-	uint64_t fired, retried, dead, missed;
+	uint64_t fired, retried, dead, missed; /* dead: also those that were dropped */
 };
 
 struct scheduler *scheduler_new(const struct bus_deps *deps, struct error *err); /* the same parts */
