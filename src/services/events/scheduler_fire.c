@@ -168,8 +168,9 @@ static int fill_target(struct firing *f, const json_t *target)
 		if (!str_eqz(arn, universal[i].arn))
 			continue;
 		f->input = json_value_load_object(f->fire.payload, NULL, NULL);
-		f->fire.target = str_from(f->target);
-		return f->input ? universal[i].fill(f) : -1;
+		int rc = f->input ? universal[i].fill(f) : -1;
+		f->fire.target = rc == 0 ? str_from(f->target) : arn;
+		return rc;
 	}
 	f->fire.target = arn;
 	return f->payload ? 0 : -1;
