@@ -18,6 +18,7 @@
 #include "core/base/io.h"
 #include "core/store/blob_dir.h"
 #include "core/store/kv_sqlite.h"
+#include "tests/api/stub_mappings.h"
 
 #define CREDENTIALS "[default]\naws_access_key_id = AKIAMAYFLYTESTROOT00\n" \
 	"aws_secret_access_key = stub/secret/of/the/test/root/key00000000\n"

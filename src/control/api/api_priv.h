@@ -214,10 +214,17 @@ bool api_mayfly_known(struct api_call *call, const struct http_request *req);
 	X(get_event_source_mapping) X(get_provisioned_concurrency_config) X(list_provisioned_concurrency_configs) \
 	X(get_runtime_management_config) X(get_function_recursion_config) X(get_function_scaling_config) X(list_layers) \
 	X(list_layer_versions) X(get_layer_version) X(list_code_signing_configs) X(get_code_signing_config) \
-	X(list_capacity_providers) X(get_capacity_provider) X(list_durable_executions_by_function)
+	X(list_capacity_providers) X(get_capacity_provider) X(list_durable_executions_by_function) \
+	X(create_event_source_mapping) X(update_event_source_mapping) X(delete_event_source_mapping) X(add_permission) \
+	X(remove_permission) X(put_function_recursion_config)
 #define X(name) void api_##name(struct api_call *call);
 HANDLERS(X)
 #undef X
+
+/* ---- mappings.c: tags of mappings ---- */
+struct str api_mapping_uuid(struct str arn); /* p NULL: another kind of resource */
+void api_mapping_list_tags(struct api_call *call, struct str uuid);
+void api_mapping_tag(struct api_call *call, struct str uuid, json_t *add, json_t *remove_keys);
 
 /* ---- chunks.c ---- */
 

@@ -122,8 +122,50 @@ RULES(rules_tags, RESOURCE);
 RULES(rules_tag, RESOURCE, {.name = "Tags", .type = IS_STRING_MAP, .required = true});
 RULES(rules_untag, RESOURCE, {.name = "tagKeys", .where = IN_QUERY, .required = true});
 
-RULES(rules_mappings, {.name = "FunctionName", .where = IN_QUERY, .min = 1, .max = 256, .pattern = NAMESPACED_PATTERN},
+#define SOURCE_PATTERN "arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}(-gov)?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"
+#define MAPPING_SETTINGS \
+	{.name = "Enabled", .type = IS_BOOL}, \
+	{.name = "BatchSize", .type = IS_INTEGER, .min = 1, .max = 10000}, \
+	{.name = "FilterCriteria", .type = IS_OBJECT}, \
+	{.name = "MaximumBatchingWindowInSeconds", .type = IS_INTEGER, .min = 0, .max = 300}, \
+	{.name = "ParallelizationFactor", .type = IS_INTEGER, .min = 1, .max = 10}, \
+	{.name = "StartingPosition", .values = "TRIM_HORIZON, LATEST, AT_TIMESTAMP"}, \
+	{.name = "DestinationConfig", .type = IS_OBJECT}, \
+	{.name = "MaximumRecordAgeInSeconds", .type = IS_INTEGER, .min = -1, .max = 604800}, \
+	{.name = "BisectBatchOnFunctionError", .type = IS_BOOL}, \
+	{.name = "MaximumRetryAttempts", .type = IS_INTEGER, .min = -1, .max = 10000}, \
+	{.name = "TumblingWindowInSeconds", .type = IS_INTEGER, .min = 0, .max = 900}, \
+	{.name = "FunctionResponseTypes", .type = IS_STRINGS, .min = 0, .max = 1, .item_values = "ReportBatchItemFailures"}, \
+	{.name = "ScalingConfig", .type = IS_OBJECT}, \
+	{.name = "ScalingConfig.MaximumConcurrency", .type = IS_INTEGER, .min = 2, .max = 1000}, \
+	{.name = "KMSKeyArn", .shown = "kMSKeyArn", .pattern = ARN_PATTERN}, \
+	{.name = "MetricsConfig", .type = IS_OBJECT}, \
+	{.name = "MetricsConfig.Metrics", .type = IS_STRINGS, .min = 0, .max = 3, .item_values = "EventCount, ErrorCount, KafkaMetrics"}, \
+	{.name = "ProvisionedPollerConfig", .type = IS_OBJECT}, \
+	{.name = "ProvisionedPollerConfig.MinimumPollers", .type = IS_INTEGER, .min = 1, .max = 200}, \
+	{.name = "ProvisionedPollerConfig.MaximumPollers", .type = IS_INTEGER, .min = 1, .max = 2000}
+RULES(rules_create_mapping,
+      {.name = "EventSourceArn", .pattern = SOURCE_PATTERN},
+      FUNCTION_NAME(IN_BODY, 256, NAMESPACED_PATTERN),
+      MAPPING_SETTINGS,
+      {.name = "Tags", .type = IS_STRING_MAP});
+RULES(rules_update_mapping, {.name = "FunctionName", .min = 1, .max = 256, .pattern = NAMESPACED_PATTERN}, MAPPING_SETTINGS);
+RULES(rules_mappings, {.name = "EventSourceArn", .where = IN_QUERY, .pattern = SOURCE_PATTERN},
+      {.name = "FunctionName", .where = IN_QUERY, .min = 1, .max = 256, .pattern = NAMESPACED_PATTERN},
       PAGE(10000));
+#define STATEMENT_ID(in, match) {.name = "StatementId", .where = in, .required = true, .min = 1, .max = 100, .pattern = match}
+RULES(rules_add_permission, NAMESPACED_IN_PATH, STATEMENT_ID(IN_BODY, "([a-zA-Z0-9-_]+)"),
+      {.name = "Action", .required = true, .pattern = "(lambda:[*]|lambda:[a-zA-Z]+|[*])"},
+      {.name = "Principal", .required = true, .pattern = "[^\\s]+"},
+      {.name = "SourceArn", .pattern = SOURCE_PATTERN},
+      {.name = "SourceAccount", .min = 0, .max = 12, .pattern = "\\d{12}"},
+      {.name = "EventSourceToken", .min = 0, .max = 256, .pattern = "[a-zA-Z0-9._\\-]+"},
+      QUALIFIER(QUALIFIER_PATTERN, false), REVISION,
+      {.name = "PrincipalOrgID", .min = 12, .max = 34, .pattern = "o-[a-z0-9]{10,32}"},
+      {.name = "FunctionUrlAuthType", .values = "NONE, AWS_IAM"},
+      {.name = "InvokedViaFunctionUrl", .type = IS_BOOL});
+RULES(rules_remove_permission, NAMESPACED_IN_PATH, STATEMENT_ID(IN_PATH, "([a-zA-Z0-9-_.]+)"), QUALIFIER(QUALIFIER_PATTERN, false));
+RULES(rules_put_recursion, NAME_IN_PATH, {.name = "RecursiveLoop", .required = true, .values = "Terminate, Allow"});
 /* Every name that ever was one, unlike the list for functions. */
 #define RUNTIMES_OF_LAYERS \
 	"ruby3.5, ruby2.6, dotnetcore1.0, python3.7, nodejs8.10, nasa, ruby2.7, python2.7-greengrass, " \

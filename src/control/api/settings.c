@@ -66,7 +66,7 @@ static void fail_other(struct api_call *call, struct str arn)
 {
 	static const struct {
 		const char *part, *name;
-	} kinds[] = {{":event-source-mapping:", "Event source mapping"}, {":capacity-provider:", "Capacity provider"}};
+	} kinds[] = {{":capacity-provider:", "Capacity provider"}};
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		if (memmem(arn.p, arn.n, kinds[i].part, strlen(kinds[i].part))) {
 			api_fail(call, ERR_NOT_FOUND, "%s not found: " STR_FMT, kinds[i].name, STR_ARG(arn));
@@ -96,6 +96,11 @@ void api_list_tags(struct api_call *call)
 {
 	struct function_ref ref;
 	struct error err = {0};
+	struct str mapping = api_mapping_uuid(api_param(call, "Resource"));
+	if (mapping.p) {
+		api_mapping_list_tags(call, mapping);
+		return;
+	}
 	if (!tagged(call, &ref))
 		return;
 	json_t *tags = registry_tags(call->api->deps.registry, ref.name, &err);
@@ -108,22 +113,29 @@ void api_list_tags(struct api_call *call)
 void api_tag_resource(struct api_call *call)
 {
 	struct function_ref ref;
+	struct str mapping = api_mapping_uuid(api_param(call, "Resource"));
 	json_t *tags = json_object_get(call->json, "Tags");
-	if (tagged(call, &ref) && api_check_tags(call, tags))
+	if (mapping.p && api_check_tags(call, tags))
+		api_mapping_tag(call, mapping, tags, NULL);
+	else if (!mapping.p && tagged(call, &ref) && api_check_tags(call, tags))
 		registry_tag(call->api->deps.registry, ref.name, tags, done_204, call);
 }
 
 void api_untag_resource(struct api_call *call)
 {
 	struct function_ref ref;
-	if (!tagged(call, &ref))
+	struct str mapping = api_mapping_uuid(api_param(call, "Resource"));
+	if (!mapping.p && !tagged(call, &ref))
 		return;
 	CLEANUP_JSON json_t *keys = json_array();
 	for (size_t i = 0; i < call->query_count; i++) {
 		if (str_eqz(call->query[i].name, "tagKeys"))
 			json_array_append_new(keys, json_value_new_str(call->query[i].value));
 	}
-	registry_untag(call->api->deps.registry, ref.name, keys, done_204, call);
+	if (mapping.p)
+		api_mapping_tag(call, mapping, NULL, keys);
+	else
+		registry_untag(call->api->deps.registry, ref.name, keys, done_204, call);
 }
 
 /* ---- account ---- */

@@ -35,13 +35,6 @@ static void arn_of(const struct api_call *call, const struct function_ref *ref, 
 	registry_arn(call->api->deps.registry, arn, ref->name, qualifier);
 }
 
-void api_get_policy(struct api_call *call)
-{
-	struct function_ref ref;
-	if (existing(call, &ref))
-		reply_none(call);
-}
-
 void api_get_function_code_signing_config(struct api_call *call)
 {
 	struct function_ref ref;
@@ -88,16 +81,6 @@ void api_list_function_event_invoke_configs(struct api_call *call)
 		api_fail(call, ERR_NOT_FOUND, "The function doesn't exist.");
 }
 
-void api_list_event_source_mappings(struct api_call *call)
-{
-	reply_list(call, "EventSourceMappings");
-}
-
-void api_get_event_source_mapping(struct api_call *call)
-{
-	reply_none(call);
-}
-
 void api_get_provisioned_concurrency_config(struct api_call *call)
 {
 	struct function_ref ref;
@@ -135,13 +118,6 @@ void api_get_runtime_management_config(struct api_call *call)
 		return;
 	arn_of(call, &ref, false, arn);
 	api_reply_new(call, 200, json_pack("{s:s, s:s}", "UpdateRuntimeOn", "Auto", "FunctionArn", arn));
-}
-
-void api_get_function_recursion_config(struct api_call *call)
-{
-	struct function_ref ref;
-	if (api_unqualified(call, &ref) && existing(call, &ref))
-		api_reply_new(call, 200, json_pack("{s:s}", "RecursiveLoop", "Terminate"));
 }
 
 void api_get_function_scaling_config(struct api_call *call)
