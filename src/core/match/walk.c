@@ -13,6 +13,7 @@ struct walk {
 	bool broken; /* the text is no JSON, or nested too deep */
 	bool choice; /* an array with more than one object stands where the tree goes on */
 	struct match_bits holds, there;
+	struct match_bits absent; /* leaves that may be absent where the second walk is */
 };
 
 /* ---- the text ---- */
@@ -241,7 +242,7 @@ enum found {
 	FOUND_ALL,
 };
 
-/* What became of leaves while the members of an object, or an array's scalars, went by. */
+/* What became of leaves while the members of an object, or an array's scalars, went by; failed: there, but not as wanted. */
 struct tally {
 	struct match_bits want, met, failed;
 };
@@ -250,7 +251,7 @@ static enum found seek_value(struct walk *w, const struct match_node *node, cons
 
 static bool may_lack(const struct walk *w, const struct match_bits *leaves)
 {
-	struct match_bits must = match_bits_less(leaves, &w->m->absent);
+	struct match_bits must = match_bits_less(leaves, &w->absent);
 	return !match_bits_any(&must);
 }
 
@@ -300,8 +301,21 @@ static enum found seek_object(struct walk *w, const struct match_node *node, con
 	return tally_result(w, &t);
 }
 
-/* `under` must hold in one element; scalars at any depth are tallied in `own`. */
-static enum found seek_elements(struct walk *w, const struct match_node *node, const struct match_bits *under, struct tally *own)
+/* The array's own scalars: they are in no element, so that they go with whichever is chosen. */
+static void tally_scalars(struct walk *w, struct tally *t)
+{
+	bool first = true;
+	if (!enter(w))
+		return;
+	while (next_item(w, ']', &first)) {
+		if (peek(w) == '{' || peek(w) == '[')
+			skip_value(w);
+		else
+			tally_scalar(w, &t->want, t);
+	}
+}
+
+static enum found seek_elements(struct walk *w, const struct match_node *node, const struct match_bits *want)
 {
 	enum found best = FOUND_ABSENT;
 	bool first = true, failed = false;
@@ -309,28 +323,34 @@ static enum found seek_elements(struct walk *w, const struct match_node *node, c
 		return FOUND_NOT;
 	while (next_item(w, ']', &first)) {
 		enum found found = FOUND_ABSENT;
-		if (peek(w) == '[')
-			found = seek_elements(w, node, under, own);
-		else if (peek(w) == '{')
-			found = seek_object(w, node, under);
+		if (peek(w) == '{' || peek(w) == '[')
+			found = seek_value(w, node, want);
 		else
-			tally_scalar(w, &own->want, own);
+			skip_value(w);
 		failed = failed || found == FOUND_NOT;
 		best = found > best ? found : best;
 	}
 	if (best == FOUND_ALL)
 		return best;
-	return failed || !may_lack(w, under) ? FOUND_NOT : FOUND_ABSENT;
+	return failed || !may_lack(w, want) ? FOUND_NOT : FOUND_ABSENT;
 }
 
 static enum found seek_array(struct walk *w, const struct match_node *node, const struct match_bits *want)
 {
 	struct tally own = {.want = match_bits_and(want, &node->own)};
-	struct match_bits under = match_bits_less(want, &node->own);
-	enum found elements = seek_elements(w, node, &under, &own), scalars = tally_result(w, &own);
-	if (elements == FOUND_NOT || scalars == FOUND_NOT)
-		return FOUND_NOT;
-	return elements > scalars ? elements : scalars;
+	const char *start = w->p;
+	if (match_bits_any(&own.want)) {
+		tally_scalars(w, &own);
+		if (w->broken)
+			return FOUND_NOT;
+		w->p = start;
+	}
+	/* What is there and does not hold may still hold in an element, but is not absent in any. */
+	struct match_bits rest = match_bits_less(want, &own.met), absent = w->absent;
+	w->absent = match_bits_less(&absent, &own.failed);
+	enum found found = seek_elements(w, node, &rest);
+	w->absent = absent;
+	return found == FOUND_ABSENT && match_bits_any(&own.met) ? FOUND_ALL : found;
 }
 
 static enum found seek_value(struct walk *w, const struct match_node *node, const struct match_bits *want)
@@ -371,6 +391,7 @@ static bool decide(struct walk *w, struct str event, const struct match_member *
 {
 	/* Absent leaves fail when they are there and do not hold; where there is a choice that is the second walk's to say. */
 	struct match_bits lacking = match_bits_less(&w->m->absent, &w->there), good = w->holds;
+	w->absent = w->m->absent;
 	match_bits_add(&good, w->choice ? &w->m->absent : &lacking);
 	for (unsigned i = 0; i < w->m->branch_count; i++) {
 		const struct match_bits *want = &w->m->branches[i];
