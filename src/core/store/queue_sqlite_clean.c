@@ -1,12 +1,15 @@
 /* Work behind the scenes, a piece a transaction, so that nobody waits for it: rows of queues that were purged, dedup ids and messages
  * that are too old, pages that nobody needs, names that nobody uses. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/clock.h"
 #include "core/store/queue_sqlite_priv.h"
 
 enum {
 	SWEEP_MS = 300000,
+	SWEEP_PAUSE_MS = 50,
+	SWEEP_NAMES = 500,
 	IDLE_MS = 2 * QUEUE_DEDUP_MS,
 	FREE_PAGES_KEPT = 4096, /* 16 MiB for the next flood */
 	VACUUM_PAGES = 128
@@ -85,7 +88,7 @@ static int clean_dedups(struct clean *op)
 		old[n].queue = sqlite3_column_int64(st, 0);
 		old[n].n = (size_t)sqlite3_column_bytes(st, 1);
 		ASSERT(old[n].n <= sizeof old[n].id);
-		__builtin_memcpy(old[n].id, id ? id : "", old[n].n);
+		memcpy(old[n].id, id ? id : "", old[n].n);
 		n++;
 	}
 	rc = qs_end(st, rc);
@@ -209,18 +212,20 @@ static void forget(struct qs_queue *q)
 		free(op);
 }
 
+/* Some names at a time: there may be a hundred thousand. */
 static void on_sweep(struct ev_timer *timer)
 {
 	struct qs *qs = CONTAINER_OF(timer, struct qs, sweep_timer);
 	int64_t now_ms = qs_now(qs);
-	struct qs_queue *q = qs_name_after(qs, STR(""), true);
-	for (unsigned n = 0; q && n < 1000; q = qs_name_after(qs, q->name, false)) {
-		if (!unused(q) || q->used_ms + IDLE_MS > now_ms)
-			continue;
-		forget(q);
-		n++;
+	struct qs_queue *q = qs_name_after(qs, (struct str){qs->swept, qs->swept_n}, false);
+	for (unsigned n = 0; q && n < SWEEP_NAMES; n++, q = qs_name_after(qs, q->name, false)) {
+		memcpy(qs->swept, q->name.p, q->name.n);
+		qs->swept_n = q->name.n;
+		if (unused(q) && q->used_ms + IDLE_MS <= now_ms)
+			forget(q);
 	}
-	ev_timer_after(qs->loop, &qs->sweep_timer, SWEEP_MS * NS_PER_MS);
+	qs->swept_n = q ? qs->swept_n : 0;
+	ev_timer_after(qs->loop, &qs->sweep_timer, (q ? SWEEP_PAUSE_MS : SWEEP_MS) * NS_PER_MS);
 }
 
 void qs_clean_init(struct qs *qs)

@@ -14,7 +14,7 @@ struct queue_wait {
 	queue_fetch_cb *cb;
 	void *arg;
 	struct ev_timer timer;
-	bool trying, missed, expired, cancelled; /* missed: something came while it tried */
+	bool trying, expired, cancelled;
 };
 
 static void wait_free(struct queue_wait *w)
@@ -85,7 +85,6 @@ static int try(struct queue_wait *w, bool beyond_limits, struct error *err)
 	if (w->what.lease_ms)
 		qs_expect(w->queue, qs_after(take->touch.now_ms, w->what.lease_ms));
 	w->trying = db_submit(w->qs->db, &take->op, err) == 0;
-	w->missed = false;
 	if (w->trying)
 		return 0;
 	qs_touch_end(&take->touch, false);
@@ -110,7 +109,7 @@ static void try_again(struct queue_wait *w)
 
 static void found_nothing(struct queue_wait *w, const struct qs_take *take)
 {
-	if (take->again || (w->missed && !w->expired))
+	if (take->again)
 		try_again(w);
 	else if (w->expired)
 		answer_nothing(w, NULL);
@@ -136,7 +135,9 @@ static void done_take(struct db_op *base)
 	struct queue_wait *w = take->wait;
 	if (w->qs->closing && base->err.code == ERR_OK)
 		error_set(&base->err, ERR_CLOSED, "the store was closed");
+	struct qs_queue *q = w->queue;
 	bool fine = base->err.code == ERR_OK;
+	q->holds++;
 	if (!fine)
 		qs_take_forget(take);
 	if (w->dead)
@@ -151,10 +152,14 @@ static void done_take(struct db_op *base)
 		answer_nothing(w, &base->err);
 	else
 		found_nothing(w, take);
+	if (!fine && q->count.visible > 0)
+		qs_wake(q);
+	q->holds--;
 	free(take);
 }
 
-/* As many as what is visible may serve, in their order. */
+/* As many as what is visible may serve, in their order. One that is trying will see it: its operation comes after the one that made
+ * this call, since they are done in their order. */
 void qs_wake(struct qs_queue *q)
 {
 	int64_t left = q->count.visible;
@@ -165,9 +170,7 @@ void qs_wake(struct qs_queue *q)
 		if (w->cancelled)
 			continue;
 		left -= w->what.max;
-		if (w->trying)
-			w->missed = true;
-		else
+		if (!w->trying)
 			try(w, true, NULL); /* without memory: with the next that comes */
 	}
 }

@@ -74,6 +74,8 @@ struct qs {
 	struct ev_defer tell;
 	struct ev_timer more_tell, dedup_timer, sweep_timer;
 	bool cleaning;
+	size_t swept_n; /* names up to `swept` were looked at */
+	char swept[QUEUE_NAME_MAX];
 
 	int64_t shift_ms, last_ms;  /* file time minus public time; the latest time given */
 	int64_t wall_ms;            /* at opening */
@@ -87,7 +89,6 @@ struct qs {
 	int64_t next_number;
 	int dirfd;
 	bool spare;                 /* the reserve file is whole */
-	int64_t freed;              /* bytes of the file known to be free */
 };
 
 /* What an operation does to one queue. */

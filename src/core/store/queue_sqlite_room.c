@@ -1,6 +1,7 @@
 /* Room on the disk, the thread's. A reserve file keeps QUEUE_SQLITE_SPARE_BYTES that a publish cannot have; when the disk is full to
  * the brim it is given up, so that acks, naks and moves, which make room, can be written. Publishes want it back first. */
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -11,10 +12,17 @@
 
 enum { PAGE = 4096, ROWS_BYTES = 64 * 1024 }; /* what a commit takes beside the payloads */
 
+static int64_t disk_bytes(struct qs *qs)
+{
+	struct statvfs s;
+	return fstatvfs(qs->dirfd, &s) == 0 ? (int64_t)(s.f_bavail * s.f_frsize) : INT64_MAX;
+}
+
+/* Not by trial: that would take, for a moment, the last bytes from whoever needs them. */
 static bool spare_take(struct qs *qs)
 {
-	if (qs->spare)
-		return true;
+	if (disk_bytes(qs) < QUEUE_SQLITE_SPARE_BYTES + ROWS_BYTES)
+		return false;
 	CLEANUP_CLOSE int fd = openat(qs->dirfd, SPARE_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	qs->spare = fd >= 0 && posix_fallocate(fd, 0, QUEUE_SQLITE_SPARE_BYTES) == 0;
 	if (!qs->spare)
@@ -22,10 +30,18 @@ static bool spare_take(struct qs *qs)
 	return qs->spare;
 }
 
+/* One that is left from before holds its bytes already. */
+static bool spare_is_whole(struct qs *qs)
+{
+	struct stat st;
+	return fstatat(qs->dirfd, SPARE_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size == QUEUE_SQLITE_SPARE_BYTES &&
+	       st.st_blocks * 512 >= st.st_size;
+}
+
 void qs_room_open(struct qs *qs, int dirfd)
 {
 	qs->dirfd = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
-	spare_take(qs);
+	qs->spare = spare_is_whole(qs) || spare_take(qs);
 }
 
 void qs_room_close(struct qs *qs)
@@ -34,17 +50,11 @@ void qs_room_close(struct qs *qs)
 		close(qs->dirfd);
 }
 
-static int64_t disk_bytes(struct qs *qs)
-{
-	struct statvfs s;
-	return fstatvfs(qs->dirfd, &s) == 0 ? (int64_t)(s.f_bavail * s.f_frsize) : INT64_MAX;
-}
-
 /* Each byte is written twice, to the WAL and to the file; free pages of the file spare the second. */
 bool qs_room_for(struct qs *qs, size_t bytes)
 {
 	int64_t need = (int64_t)bytes + ROWS_BYTES, pages = 0;
-	if (!spare_take(qs)) {
+	if (!qs->spare && !spare_take(qs)) {
 		qs_one(qs_bind(qs, QS_PAGES_FREE, 0, NULL), &pages);
 		return pages * PAGE >= need + QUEUE_SQLITE_SPARE_BYTES;
 	}
