@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "bin/mayfly-control/source_sqs.h"
 #include "control/events/history.h"
 #include "control/metrics/metrics.h"
 #include "core/base/cleanup.h"
@@ -27,6 +28,7 @@ struct services {
 	struct async *async;
 	struct mappings *mappings;
 	struct service_row rows[ROWS + 1];
+	struct source_row sources[2]; /* ended by an empty one */
 	services_ready_cb *ready;
 	void *ready_arg;
 };
@@ -130,7 +132,6 @@ static int make_services(struct services *s, struct error *err)
 
 static int make_events(struct services *s, struct error *err)
 {
-	static const struct source_row sources[] = {{NULL, NULL, NULL}}; /* SQS: with its pollers */
 	const struct services_deps *d = &s->deps;
 	s->history = history_new(d->loop, d->pool, d->data_dirfd, d->settings->event_history_mb << 20, err);
 	if (!s->history)
@@ -140,8 +141,9 @@ static int make_events(struct services *s, struct error *err)
 	                     .deliverer = {deliver, s}}, err);
 	if (!s->async)
 		return -1;
+	s->sources[0] = (struct source_row){"sqs", &source_sqs_ops, s->sqs};
 	s->mappings = mappings_new(&(struct mappings_deps){.loop = d->loop, .kv = d->kv, .registry = d->registry, .invoke = d->invoke,
-	                           .metrics = d->metrics, .http_pool = d->http_pool, .settings = d->settings, .sources = sources}, err);
+	                           .metrics = d->metrics, .http_pool = d->http_pool, .settings = d->settings, .sources = s->sources}, err);
 	return s->mappings ? 0 : -1;
 }
 
@@ -200,9 +202,15 @@ static void on_bus(void *arg, size_t rules, const struct error *err)
 		scheduler_load(s->scheduler, on_scheduler, s);
 }
 
+static void on_queue_changed(void *arg, struct str arn, bool exists)
+{
+	mappings_source_changed(arg, arn);
+}
+
 static void on_mappings(void *arg, size_t count, const struct error *err)
 {
 	struct services *s = arg;
+	sqs_on_change(s->sqs, on_queue_changed, s->mappings);
 	if (err)
 		s->ready(s->ready_arg, err);
 	else
