@@ -155,7 +155,7 @@ static void learn(struct async_function *f, enum invoke_verdict verdict, unsigne
 	unsigned most = (unsigned)f->async->deps.settings->concurrency;
 	if (verdict == VERDICT_THROTTLE)
 		f->limit = f->limit > 1 ? f->limit / 2 : 1;
-	else if ((verdict == VERDICT_SUCCESS || verdict == VERDICT_FUNCTION) && running >= f->limit && f->limit < most)
+	else if ((verdict == VERDICT_SUCCESS || verdict == VERDICT_FUNCTION) && running == f->limit && f->limit < most)
 		f->limit++;
 }
 

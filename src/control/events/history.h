@@ -39,7 +39,8 @@ struct history_line {
 
 /* `dirfd`: DIR/events, stays the caller's. */
 struct history *history_new(struct ev_loop *loop, struct ev_pool *pool, int dirfd, uint64_t max_bytes, struct error *err);
-void history_free(struct history *h); /* writes out what is buffered */
+/* After the pool was freed, and when the loop is not run any more (or was run once more since): writes out what is buffered. */
+void history_free(struct history *h);
 void history_note(struct history *h, const struct history_line *line);
 
 /* A JSON array of lines, oldest first. By request id (then all of them), or the latest `max` of a function (failures only, if asked). */
