@@ -544,6 +544,7 @@ TEST(wildcards_that_cost_little_are_taken)
 	static const char *const bad[] = {
 		"{\"a\":[{\"wildcard\":\"*aaaaaaaaaaaaaaaaaaaaaaaaab\"}]}",
 		"{\"a\":[{\"anything-but\":{\"wildcard\":\"*a*a*a*a*a*a*a*a*a*\"}}]}",
+		"{\"a\":[{\"anything-but\":{\"wildcard\":[\"a*\",\"b*\",\"c*\",\"d*\",\"e*\",\"f*\",\"g*\",\"h*\",\"i*\",\"j*\",\"k*\"]}}]}",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
 		struct error err = {0};

@@ -10,6 +10,8 @@
  * - names are joined by dots: {"a":{"b":...}} and {"a.b":...} are the same, in patterns and in events; of the same path the last counts.
  * - an array in the event matches when one of its elements does; what is matched below an array is matched in one element of it.
  * - anything-but holds for a value of another type and for null, never for a field that is not there.
+ *   A member that an event has twice (or once whole and once with dots) counts as both; only below arrays with several objects what it holds must
+ *   be in one of the two.
  * - exists is about scalars: an object, an empty object and an empty array are not there. Below an array a field is absent when the element
  *   that the other fields were found in lacks it; without such fields, when all elements lack it.
  * - numbers compare by value (300, 300.0 and 3.0e2 are equal) between -5e9 and 5e9 with 6 digits behind the point, further digits are

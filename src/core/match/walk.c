@@ -276,6 +276,7 @@ static void tally_scalar(struct walk *w, const struct match_bits *own, struct ta
 static void tally_member(struct walk *w, const struct match_node *to, struct tally *t)
 {
 	struct match_bits want = match_bits_and(&t->want, &to->below);
+	want = match_bits_less(&want, &t->met);
 	if (!match_bits_any(&want)) {
 		skip_value(w);
 		return;

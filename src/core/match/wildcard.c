@@ -4,7 +4,7 @@
 #include "core/base/cleanup.h"
 #include "core/match/match_priv.h"
 
-#define SETS_MAX 4096u /* sets of places looked at; what would need more is taken */
+#define SETS_MAX 1024u /* sets of places looked at; what would need more is taken */
 
 int match_wildcard_read(struct match_reader *r, struct str *text)
 {
@@ -135,12 +135,17 @@ static void step_set(struct search *s, const struct set *from)
 	}
 }
 
-static void put_wildcards(struct track *t, struct set *start, const struct match_rule *rule)
+static void put_wildcards(struct search *s, struct set *start, const struct match_rule *rule)
 {
+	struct track *t = &s->track;
 	for (unsigned i = 0; i < rule->text_count; i++) {
 		struct str text = rule->texts[i];
-		if (!memchr(text.p, MATCH_STAR, text.n) || t->n + text.n + 3 > sizeof t->bytes || start->n >= MATCH_WILDCARD_COST)
+		if (!memchr(text.p, MATCH_STAR, text.n))
 			continue;
+		if (start->n == MATCH_WILDCARD_COST || t->n + text.n + 3 > sizeof t->bytes) {
+			s->costly = true; /* all of them begin at the same place */
+			return;
+		}
 		start->places[start->n++] = (uint16_t)t->n;
 		t->bytes[t->n++] = '"';
 		for (size_t j = 0; j < text.n; j++)
@@ -165,7 +170,7 @@ bool match_wildcard_costly(const struct match_leaf *leaf)
 	struct set start = {.n = 0};
 	for (unsigned i = 0; i < leaf->rule_count; i++)
 		if (leaf->rules[i].op == OP_WILDCARD)
-			put_wildcards(&s->track, &start, &leaf->rules[i]);
+			put_wildcards(s, &start, &leaf->rules[i]);
 	add_set(s, &start);
 	for (unsigned i = 0; i < s->count && !s->costly; i++)
 		step_set(s, &sets[i]);

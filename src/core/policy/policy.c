@@ -161,7 +161,9 @@ static int read_effect(struct statement *s, const json_t *v, struct error *err)
 {
 	struct str effect = json_value_text(v);
 	s->deny = str_eqz(effect, "Deny");
-	return s->deny || str_eqz(effect, "Allow") ? 0 : error_set(err, ERR_INVALID, "Invalid effect: " STR_FMT, (int)(effect.n < 60 ? effect.n : 60), effect.p ? effect.p : "");
+	if (s->deny || str_eqz(effect, "Allow"))
+		return 0;
+	return error_set(err, ERR_INVALID, "Invalid effect: " STR_FMT, (int)(effect.n < 60 ? effect.n : 60), effect.p ? effect.p : "");
 }
 
 static int read_member(struct policy *p, struct statement *s, const char *name, json_t *v, struct error *err)
