@@ -210,8 +210,7 @@ static int check_system(const json_t *system, struct sqs_fault *f)
 	return 0;
 }
 
-/* Groups and deduplication ids. */
-static int check_token(struct str token, const char *parameter, struct sqs_fault *f)
+int sqs_check_token(struct str token, const char *parameter, struct sqs_fault *f)
 {
 	bool fine = token.n >= 1 && token.n <= SQS_GROUP_MAX;
 	for (size_t i = 0; fine && i < token.n; i++)
@@ -240,7 +239,7 @@ static int check_kind(const struct sqs_queue *q, const struct sqs_asked *a, stru
 	if (a->has_delay && (a->delay_s < 0 || a->delay_s > SQS_DELAY_MAX_S))
 		return sqs_fault_set(f, SQS_INVALID_PARAMETER, "Value %lld for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 "
 		                     "and <= 900.", (long long)a->delay_s);
-	if (check_token(a->group, "MessageGroupId", f) < 0 || check_token(a->dedup, "MessageDeduplicationId", f) < 0)
+	if (sqs_check_token(a->group, "MessageGroupId", f) < 0 || sqs_check_token(a->dedup, "MessageDeduplicationId", f) < 0)
 		return -1;
 	if (q->rules.fifo)
 		return check_fifo(q, a, f);

@@ -153,6 +153,8 @@ struct sqs_queue {
 	bool turn, turning;      /* a change of the record is under way; next_turn is at work */
 	struct list turns;       /* sqs_call.link: changes that wait for theirs */
 	struct list receives;    /* struct sqs_receiving */
+	struct list attempts;    /* sqs_attempt.h */
+	size_t attempt_count;
 };
 
 struct sqs {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/clock.h"
+#include "services/queue/sqs_attempt.h"
 #include "services/queue/sqs_message.h"
 
 #define LOOK_AGAIN_NS NS_PER_S /* while too much is in flight */
@@ -132,6 +133,7 @@ struct wanted {
 	int64_t max, wait_s, visibility_s;
 	uint32_t system;    /* bit i: sqs_system_name(i) */
 	json_t *attributes; /* the names asked for; NULL: none */
+	struct str attempt; /* p NULL: none */
 };
 
 static int read_range(struct sqs_call *call, const char *key, int64_t min, int64_t max, int64_t *out, struct sqs_fault *f)
@@ -172,7 +174,13 @@ static int read_wanted(struct sqs_call *call, struct wanted *w, struct sqs_fault
 		return -1;
 	if (take_system(call, "AttributeNames", w, f) < 0 || take_system(call, "MessageSystemAttributeNames", w, f) < 0)
 		return -1;
-	return sqs_in_array(call, call->in, "MessageAttributeNames", &w->attributes, f) < 0 ? -1 : 0;
+	if (sqs_in_array(call, call->in, "MessageAttributeNames", &w->attributes, f) < 0 ||
+	    sqs_in_str(call, call->in, "ReceiveRequestAttemptId", &w->attempt, f) < 0)
+		return -1;
+	if (w->attempt.p && !rules->fifo)
+		return sqs_fault_set(f, SQS_INVALID_PARAMETER, "Value %.*s for parameter ReceiveRequestAttemptId is invalid. Reason: The request "
+		                     "include parameter that is not valid for this queue type.", (int)(w->attempt.n > 128 ? 128 : w->attempt.n), w->attempt.p);
+	return sqs_check_token(w->attempt, "ReceiveRequestAttemptId", f);
 }
 
 /* ---- ReceiveMessage: the answer ---- */
@@ -258,6 +266,8 @@ static void write_messages(struct sqs_call *call, struct list *messages)
 	struct json_writer w;
 	struct list *link;
 	read_wanted(call, &wanted, &call->fault); /* it was fine before */
+	if (wanted.attempt.p)
+		sqs_attempt_note(call->queue, wanted.attempt, messages);
 	json_write_init(&w, &call->out);
 	json_write_object(&w);
 	json_write_key(&w, "Messages");
@@ -288,17 +298,12 @@ static void on_got_client(struct sqs_receiving *r, struct list *messages, size_t
 		sqs_call_done(call);
 }
 
-void sqs_receive_message(struct sqs_call *call)
+static void receive(struct sqs_call *call, const struct wanted *wanted)
 {
-	struct wanted wanted;
+	struct sqs_receiving *r = receiving_new(call->queue, (uint64_t)wanted->wait_s * 1000);
 	struct error err;
-	if (read_wanted(call, &wanted, &call->fault) < 0) {
-		sqs_call_fail(call);
-		return;
-	}
-	struct sqs_receiving *r = receiving_new(call->queue, (uint64_t)wanted.wait_s * 1000);
-	r->visibility_ms = (uint64_t)wanted.visibility_s * 1000;
-	r->max = (unsigned)wanted.max;
+	r->visibility_ms = (uint64_t)wanted->visibility_s * 1000;
+	r->max = (unsigned)wanted->max;
 	r->got = on_got_client;
 	r->call = call;
 	if (receiving_start(r, &err) < 0) {
@@ -306,8 +311,31 @@ void sqs_receive_message(struct sqs_call *call)
 		return;
 	}
 	call->receiving = r;
-	if (wanted.wait_s > 0)
+	if (wanted->wait_s > 0)
 		ASSERT(hash_put(&call->sqs->waiting, &call->by_answer, (struct str){(const char *)&call->answer, sizeof call->answer}) == 0);
+}
+
+static void on_repeated(struct sqs_call *call, struct list *messages, size_t n)
+{
+	struct wanted wanted;
+	if (n > 0) {
+		write_messages(call, messages);
+		sqs_call_done(call);
+	} else if (read_wanted(call, &wanted, &call->fault) < 0 || !call->queue->live) {
+		sqs_fault_no_queue(&call->fault, call->from);
+		sqs_call_fail(call);
+	} else {
+		receive(call, &wanted);
+	}
+}
+
+void sqs_receive_message(struct sqs_call *call)
+{
+	struct wanted wanted;
+	if (read_wanted(call, &wanted, &call->fault) < 0)
+		sqs_call_fail(call);
+	else if (!wanted.attempt.p || !sqs_attempt_repeat(call, wanted.attempt, (uint64_t)wanted.visibility_s * 1000, on_repeated))
+		receive(call, &wanted);
 }
 
 /* ---- from inside ---- */

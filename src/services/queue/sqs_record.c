@@ -6,7 +6,7 @@
 #include "core/base/clock.h"
 #include "core/base/codec.h"
 #include "core/spec/arn.h"
-#include "services/queue/sqs_priv.h"
+#include "services/queue/sqs_attempt.h"
 
 struct sqs_queue *sqs_queue_find(struct sqs *s, struct str name)
 {
@@ -42,6 +42,7 @@ struct sqs_queue *sqs_queue_new(struct sqs *s, struct str name, const char *uid)
 	sqs_rules_read(q->attributes, &q->rules);
 	list_init(&q->turns);
 	list_init(&q->receives);
+	list_init(&q->attempts);
 	return q;
 }
 
@@ -55,6 +56,7 @@ void sqs_queue_unref(struct sqs_queue *q)
 	if (!q || --q->refs > 0)
 		return;
 	ASSERT(list_empty(&q->turns) && list_empty(&q->receives));
+	sqs_attempts_free(q);
 	json_decref(q->attributes);
 	json_decref(q->tags);
 	policy_free(q->policy);
