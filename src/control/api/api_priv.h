@@ -210,7 +210,8 @@ bool api_mayfly_known(struct api_call *call, const struct http_request *req);
 	X(put_function_concurrency) X(get_function_concurrency) X(delete_function_concurrency) \
 	X(list_tags) X(tag_resource) X(untag_resource) X(get_account_settings) \
 	X(get_policy) X(get_function_code_signing_config) X(get_function_url_config) X(list_function_url_configs) \
-	X(get_function_event_invoke_config) X(list_function_event_invoke_configs) X(list_event_source_mappings) \
+	X(get_function_event_invoke_config) X(put_function_event_invoke_config) X(update_function_event_invoke_config) \
+	X(delete_function_event_invoke_config) X(list_function_event_invoke_configs) X(list_event_source_mappings) \
 	X(get_event_source_mapping) X(get_provisioned_concurrency_config) X(list_provisioned_concurrency_configs) \
 	X(get_runtime_management_config) X(get_function_recursion_config) X(get_function_scaling_config) X(list_layers) \
 	X(list_layer_versions) X(get_layer_version) X(list_code_signing_configs) X(get_code_signing_config) \

@@ -166,6 +166,18 @@ RULES(rules_add_permission, NAMESPACED_IN_PATH, STATEMENT_ID(IN_BODY, "([a-zA-Z0
       {.name = "InvokedViaFunctionUrl", .type = IS_BOOL});
 RULES(rules_remove_permission, NAMESPACED_IN_PATH, STATEMENT_ID(IN_PATH, "([a-zA-Z0-9-_.]+)"), QUALIFIER(QUALIFIER_PATTERN, false));
 RULES(rules_put_recursion, NAME_IN_PATH, {.name = "RecursiveLoop", .required = true, .values = "Terminate, Allow"});
+
+#define DESTINATION_PATTERN "$|kafka://([^.]([a-zA-Z0-9\\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:((eusc-)?[a-z]{2}((-gov)|" \
+	"(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"
+#define DESTINATION(which) \
+	{.name = "DestinationConfig." which, .type = IS_OBJECT}, \
+	{.name = "DestinationConfig." which ".Destination", .min = 0, .max = 350, .pattern = DESTINATION_PATTERN}
+RULES(rules_event_invoke, NAMESPACED_IN_PATH, QUALIFIER(QUALIFIER_PATTERN, false),
+      {.name = "MaximumRetryAttempts", .type = IS_INTEGER, .min = 0, .max = 2},
+      {.name = "MaximumEventAgeInSeconds", .type = IS_INTEGER, .min = 60, .max = 21600},
+      {.name = "DestinationConfig", .type = IS_OBJECT}, DESTINATION("OnSuccess"), DESTINATION("OnFailure"));
+RULES(rules_event_invoke_list, NAMESPACED_IN_PATH, PAGE(50));
+
 /* Every name that ever was one, unlike the list for functions. */
 #define RUNTIMES_OF_LAYERS \
 	"ruby3.5, ruby2.6, dotnetcore1.0, python3.7, nodejs8.10, nasa, ruby2.7, python2.7-greengrass, " \

@@ -60,27 +60,6 @@ void api_list_function_url_configs(struct api_call *call)
 		api_fail(call, ERR_NOT_FOUND, "Function does not exist");
 }
 
-void api_get_function_event_invoke_config(struct api_call *call)
-{
-	struct function_ref ref;
-	char arn[FUNCTION_ARN_MAX];
-	if (!api_function_ref(call, &ref))
-		return;
-	arn_of(call, &ref, true, arn);
-	api_fail(call, ERR_NOT_FOUND, "The function %s doesn't have an EventInvokeConfig", arn);
-}
-
-void api_list_function_event_invoke_configs(struct api_call *call)
-{
-	struct function_ref ref;
-	if (!api_function_ref(call, &ref))
-		return;
-	if (registry_exists(call->api->deps.registry, ref.name))
-		reply_list(call, "FunctionEventInvokeConfigs");
-	else
-		api_fail(call, ERR_NOT_FOUND, "The function doesn't exist.");
-}
-
 void api_get_provisioned_concurrency_config(struct api_call *call)
 {
 	struct function_ref ref;
