@@ -1,7 +1,10 @@
 #include "bin/mayfly-control/services.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "bin/mayfly-control/pages.h"
 #include "bin/mayfly-control/source_sqs.h"
 #include "control/events/history.h"
 #include "control/metrics/metrics.h"
@@ -24,11 +27,13 @@ struct services {
 	struct sqs *sqs;
 	struct bus *bus;
 	struct scheduler *scheduler;
+	int events_fd; /* DIR/events */
 	struct history *history;
 	struct async *async;
 	struct mappings *mappings;
 	struct service_row rows[ROWS + 1];
 	struct source_row sources[2]; /* ended by an empty one */
+	struct pages pages;
 	services_ready_cb *ready;
 	void *ready_arg;
 };
@@ -133,7 +138,10 @@ static int make_services(struct services *s, struct error *err)
 static int make_events(struct services *s, struct error *err)
 {
 	const struct services_deps *d = &s->deps;
-	s->history = history_new(d->loop, d->pool, d->data_dirfd, d->settings->event_history_mb << 20, err);
+	s->events_fd = openat(d->data_dirfd, "events", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (s->events_fd < 0)
+		return error_sys(err, "cannot open the folder events of the data folder");
+	s->history = history_new(d->loop, d->pool, s->events_fd, d->settings->event_history_mb << 20, err);
 	if (!s->history)
 		return -1;
 	s->async = async_new(&(struct async_deps){.loop = d->loop, .queue = s->queue, .registry = d->registry, .invoke = d->invoke,
@@ -166,9 +174,12 @@ struct services *services_new(const struct services_deps *deps, struct error *er
 		return NULL;
 	}
 	s->deps = *deps;
+	s->events_fd = -1;
 	s->queue = queue_sqlite_open(deps->loop, deps->store_dirfd, NULL, err);
 	if (s->queue && make_services(s, err) == 0 && make_events(s, err) == 0) {
 		fill_rows(s);
+		s->pages = (struct pages){.queue = s->queue, .sqs = s->sqs, .async = s->async, .history = s->history, .settings = deps->settings};
+		pages_init(&s->pages);
 		return s;
 	}
 	services_close(s);
@@ -181,6 +192,7 @@ void services_join_api(struct services *s, struct api_deps *deps)
 	deps->async = s->async;
 	deps->mappings = s->mappings;
 	deps->services = s->rows;
+	deps->pages = s->pages.rows;
 }
 
 /* ---- loading, one after the other ---- */
@@ -254,6 +266,8 @@ void services_free(struct services *s)
 	mappings_free(s->mappings);
 	async_free(s->async);
 	history_free(s->history);
+	if (s->events_fd >= 0)
+		close(s->events_fd);
 	scheduler_free(s->scheduler);
 	bus_free(s->bus);
 	sqs_free(s->sqs);

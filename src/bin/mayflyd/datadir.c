@@ -17,7 +17,7 @@
 
 #define FORMAT "mayfly 1\n"
 
-static const char *const folders[] = {"store", "code", "blobs", "logs", "spool"};
+static const char *const folders[] = {"store", "code", "blobs", "logs", "spool", "events"};
 
 /* Parents too; each with the usual mode, the last one ours. */
 static int make_path(const char *path, struct error *err)

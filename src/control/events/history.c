@@ -417,7 +417,8 @@ void history_find(struct history *h, const struct history_query *q, history_cb *
 	                     .job = {.work = search_work, .done = search_done}, .cb = cb, .arg = arg};
 	s->dirfd = fcntl(h->segments.dirfd, F_DUPFD_CLOEXEC, 0);
 	struct str value = s->all ? q->request_id : q->function;
-	snprintf(s->want, sizeof s->want, "\"%s\":\"" STR_FMT "\"", s->all ? "requestId" : "function", STR_ARG(str_sub(value, 0, 150)));
+	if (value.n) /* "": every line */
+		snprintf(s->want, sizeof s->want, "\"%s\":\"" STR_FMT "\"", s->all ? "requestId" : "function", STR_ARG(str_sub(value, 0, 150)));
 	list_init(&s->link);
 	list_push_back(&h->searches, &s->link);
 	if (!h->writing && h->buffer.len)

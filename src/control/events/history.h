@@ -43,7 +43,8 @@ struct history *history_new(struct ev_loop *loop, struct ev_pool *pool, int dirf
 void history_free(struct history *h);
 void history_note(struct history *h, const struct history_line *line);
 
-/* A JSON array of lines, oldest first. By request id (then all of them), or the latest `max` of a function (failures only, if asked). */
+/* A JSON array of lines, oldest first. By request id (then all of them), or the latest `max` of a function
+ * ("": of all functions; failures only, if asked). */
 struct history_query {
 	struct str request_id, function; /* one of them; the other p NULL */
 	unsigned max;

@@ -73,6 +73,7 @@ int sqs_info(struct sqs *s, struct str arn, struct sqs_info *out, struct error *
 	queue_stat(s->deps.queue, str_from(q->stored), &stats);
 	*out = (struct sqs_info){.fifo = q->rules.fifo, .content_dedup = q->rules.content_dedup, .visibility_s = (unsigned)q->rules.visibility_s,
 	                         .has_redrive = q->rules.max_receives > 0, .visible = stats.visible, .in_flight = stats.leased,
-	                         .delayed = stats.delayed};
+	                         .delayed = stats.delayed, .stored = q->stored, .dead_letter = q->rules.dead,
+	                         .max_receives = q->rules.max_receives};
 	return 0;
 }

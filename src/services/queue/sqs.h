@@ -57,6 +57,9 @@ struct sqs_info {
 	unsigned visibility_s;      /* the queue's default */
 	bool has_redrive;
 	uint64_t visible, in_flight, delayed;
+	const char *stored;      /* the store's queue; texts live until the next call of the loop */
+	const char *dead_letter; /* ARN of its dead-letter queue; "": none */
+	unsigned max_receives;
 };
 /* -1: ERR_NOT_FOUND, ERR_INVALID (no queue's ARN). */
 int sqs_info(struct sqs *s, struct str arn, struct sqs_info *out, struct error *err);
