@@ -337,14 +337,28 @@ int client_lambda(struct cli *cli, const char *method, const char *path, const j
 	return client_call(cli, &call, answer);
 }
 
-int client_logs(struct cli *cli, const char *operation, const json_t *body, struct client_answer *answer)
+/* X-Amz-Target calls: `target` is "Logs_20140328.FilterLogEvents". */
+static int call_target(struct cli *cli, const char *service, const char *type, const char *target, const json_t *body,
+                       struct client_answer *answer)
 {
 	CLEANUP_FREE char *text = json_dumps(body, JSON_COMPACT);
+	struct client_call call = {.method = "POST", .service = service, .path = "/", .type = type, .headers = {{"X-Amz-Target", target}},
+	                           .body = text, .body_len = strlen(text)};
+	return client_call(cli, &call, answer);
+}
+
+int client_logs(struct cli *cli, const char *operation, const json_t *body, struct client_answer *answer)
+{
 	char target[100];
 	snprintf(target, sizeof target, "Logs_20140328.%s", operation);
-	struct client_call call = {.method = "POST", .service = "logs", .path = "/", .type = "application/x-amz-json-1.1",
-	                           .headers = {{"X-Amz-Target", target}}, .body = text, .body_len = strlen(text)};
-	return client_call(cli, &call, answer);
+	return call_target(cli, "logs", "application/x-amz-json-1.1", target, body, answer);
+}
+
+int client_sqs(struct cli *cli, const char *operation, const json_t *body, struct client_answer *answer)
+{
+	char target[100];
+	snprintf(target, sizeof target, "AmazonSQS.%s", operation);
+	return call_target(cli, "sqs", "application/x-amz-json-1.0", target, body, answer);
 }
 
 int client_page(struct cli *cli, const char *path, const char *token, struct client_answer *answer)

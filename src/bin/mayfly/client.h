@@ -51,6 +51,8 @@ int client_lambda(struct cli *cli, const char *method, const char *path, const j
 int client_page(struct cli *cli, const char *path, const char *token, struct client_answer *answer);
 /* JSON 1.1, CloudWatch Logs. */
 int client_logs(struct cli *cli, const char *operation, const json_t *body, struct client_answer *answer);
+/* JSON 1.0, SQS. */
+int client_sqs(struct cli *cli, const char *operation, const json_t *body, struct client_answer *answer);
 
 /* Like printf, but every %s is percent-encoded as a part of a path or query; at most 2 KB. Freed by the caller. */
 char *client_path(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
