@@ -14,7 +14,7 @@ def prepare(runtime_dir):
         stream = getattr(sys, name)
         if stream is not None:
             stream.reconfigure(line_buffering=True)
-    sys.meta_path.insert(0, _LoggingHook)
+    sys.meta_path.insert(0, _Hook)
 
 
 def _set_module_path(runtime_dir):
@@ -29,7 +29,8 @@ def _set_module_path(runtime_dir):
         site.main()
     else:
         _add_builtins()
-        sys.path += [d for d in ("/usr/local/lib/%s/dist-packages" % version, "/usr/lib/python3/dist-packages") if _is(d)]
+    sys.path += [d for d in ("/usr/local/lib/%s/dist-packages" % version, "/usr/lib/python3/dist-packages")
+                 if d not in sys.path and _is(d)]
     sys.path[0:1] = [task] + ([] if own_path else layers) + [runtime_dir]
     for folder in [task] + ([] if own_path else layers):
         _read_pth_files(folder)
@@ -79,16 +80,26 @@ def _add_builtins():
     builtins.help = _Help()
 
 
-class _LoggingHook:
-    """Gives `logging` its Lambda handler when, and only when, somebody imports it."""
+def _logging(module):
+    import mayfly_logs
+    mayfly_logs.install(module)
+
+
+def _endpoint(module):
+    import mayfly_endpoint
+    mayfly_endpoint.install(module)
+
+
+class _Hook:
+    """Completes modules when, and only when, somebody imports them: `logging` gets its Lambda handler, older SDKs the endpoint."""
+    waiting = {"logging": _logging, "botocore.session": _endpoint}
 
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if name != "logging":
+        if name not in _Hook.waiting:
             return None
-        sys.meta_path.remove(_LoggingHook)
         for finder in sys.meta_path:
-            spec = finder.find_spec(name, path, target)
+            spec = None if finder is _Hook else finder.find_spec(name, path, target)
             if spec is not None:
                 break
         else:
@@ -96,9 +107,10 @@ class _LoggingHook:
         run = spec.loader.exec_module
 
         def exec_module(module):
+            complete = _Hook.waiting.pop(name, None)
             run(module)
-            import mayfly_logs
-            mayfly_logs.install(module)
+            if complete:
+                complete(module)
 
         spec.loader.exec_module = exec_module
         return spec

@@ -299,8 +299,40 @@ PyMODINIT_FUNC PyInit_fast(void) { return PyModule_Create(&module); }
     def test_unused_modules_are_not_imported(self):
         source = "import sys\nM = sorted(sys.modules)\ndef handler(event, context):\n    return M\n"
         loaded = self.answer(source)
-        for name in ("json", "re", "os", "logging", "socket", "traceback", "enum", "site", "importlib"):
+        for name in ("json", "re", "os", "logging", "socket", "traceback", "enum", "site", "importlib", "botocore", "mayfly_endpoint"):
             self.assertNotIn(name, loaded)
+
+
+class Endpoint(PythonCase):
+    """A botocore of the function's own: what its clients are made with. The real one is used in tests/e2e/test_sdk_inside.py."""
+    URL = "http://127.0.0.1:1"
+    SOURCE = ("def handler(event, context):\n    import botocore.session\n    session = botocore.session.Session()\n"
+              "    return [session.create_client('sqs'), session.create_client('sqs', 'r', None, True, None, 'http://own:1'),\n"
+              "            session.create_client('sqs', endpoint_url='http://own:2')]\n")
+    SESSION = ("class Model:\n    service_id = 'Made Up'\nclass Session:\n    def get_service_model(self, name):\n        return Model\n"
+               "    def create_client(self, name, region_name=None, api_version=None, use_ssl=True, verify=None, endpoint_url=None):\n"
+               "        return endpoint_url\n")
+
+    def clients(self, version, **env):
+        files = {"botocore/__init__.py": "__version__ = '%s'\n" % version, "botocore/session.py": self.SESSION}
+        return self.answer(self.SOURCE, files=files, env=env)
+
+    def test_older_ones_get_it_from_the_environment(self):
+        self.assertEqual(self.clients("1.29.27", AWS_ENDPOINT_URL=self.URL), [self.URL, "http://own:1", "http://own:2"])
+        self.assertEqual(self.clients("1.29.27", AWS_ENDPOINT_URL=self.URL, AWS_ENDPOINT_URL_MADE_UP="http://x:3")[0], "http://x:3")
+        self.assertEqual(self.clients("1.29.27", AWS_ENDPOINT_URL=self.URL, AWS_ENDPOINT_URL_S3="http://x:3")[0], self.URL)
+
+    def test_others_are_left_alone(self):
+        self.assertIsNone(self.clients("1.31.0", AWS_ENDPOINT_URL=self.URL)[0])
+        self.assertIsNone(self.clients("2.0.0dev1", AWS_ENDPOINT_URL=self.URL)[0])
+        self.assertIsNone(self.clients("1.29.27")[0])
+        self.assertIsNone(self.clients("1.29.27", AWS_ENDPOINT_URL=self.URL, AWS_IGNORE_CONFIGURED_ENDPOINT_URLS="True")[0])
+
+    def test_a_copy_whose_path_comes_later(self):
+        files = {"late/botocore/__init__.py": "__version__ = '1.20.0'\n", "late/botocore/session.py": self.SESSION}
+        source = ("import sys\nsys.modules['botocore'] = None\ntry:\n    import botocore.session\nexcept ImportError:\n    pass\n"
+                  "del sys.modules['botocore']\nsys.path.insert(0, __file__.rpartition('/')[0] + '/late')\n") + self.SOURCE
+        self.assertEqual(self.answer(source, files=files, env={"AWS_ENDPOINT_URL": self.URL})[0], self.URL)
 
 
 class Logs(PythonCase):
