@@ -41,10 +41,6 @@ class Invoke(ApiCase):
         self.fails(404, "ResourceNotFoundException", "Function not found: " + ARN + "nope", self.client.invoke, FunctionName="nope",
                    InvocationType="DryRun")
 
-    def test_event_says_what_is_missing(self):
-        self.fails(501, "NotImplementedException", "Invoke with InvocationType Event is not implemented by this server.",
-                   self.client.invoke, FunctionName=self.name, InvocationType="Event")
-
     def test_names(self):
         for form in (self.name, ARN + self.name, "000000000000:function:" + self.name, self.name + ":$LATEST"):
             self.assertEqual(self.client.invoke(FunctionName=form, Payload=b"3")["Payload"].read(), b"3")
