@@ -261,6 +261,22 @@ TEST(cancelled_fetches_say_nothing_and_lose_nothing)
 	words_stop();
 }
 
+TEST(what_a_cancelled_fetch_had_goes_to_the_next)
+{
+	CHECK(words_start(NULL));
+	struct queue_wait *first = fetch_wait("q", 10, 60000, "never");
+	nap(20);
+	fetch_wait("q", 10, 60000, "second");
+	nap(20);
+	publish("q", "a");
+	struct queue_wait *third = fetch_wait("q", 10, 60000, "never");
+	queue_fetch_cancel(words.rig.queue, third); /* its attempt takes the message and brings it back */
+	queue_fetch_cancel(words.rig.queue, first);
+	words.waiting -= 2;
+	CHECK_STR(until("+a second:a "), "+a second:a ");
+	words_stop();
+}
+
 TEST(what_is_left_is_given_back_in_its_place)
 {
 	CHECK(words_start(NULL));
@@ -484,6 +500,6 @@ TESTS(T(published_is_fetched_in_order_and_acked_away), T(delays_come_before_thei
       T(receipt_is_good_after_the_lease_until_the_next_fetch), T(nak_brings_back_after_its_delay_with_its_note),
       T(extend_moves_the_end_of_the_lease), T(batches_are_all_or_nothing_and_go_to_several_queues), T(long_polls_wait_in_their_order),
       T(long_polls_end_with_delays_and_leases), T(cancelled_fetches_say_nothing_and_lose_nothing),
-      T(what_is_left_is_given_back_in_its_place), T(fetches_are_limited_in_bytes), T(reopening_ends_leases_that_are_not_kept),
+      T(what_a_cancelled_fetch_had_goes_to_the_next), T(what_is_left_is_given_back_in_its_place), T(fetches_are_limited_in_bytes), T(reopening_ends_leases_that_are_not_kept),
       T(watches_tell_what_became_visible), T(names_are_listed_in_order), T(bad_arguments_fail_at_once), T(too_much_at_once_is_refused),
       T(close_answers_everything))

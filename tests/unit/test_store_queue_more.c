@@ -1,7 +1,10 @@
 /* Any engine of core/store/queue.h: deduplication, groups, dead letters, moves, looking, and queues as a whole. */
+#include "core/base/rand.h"
 #include "tests/unit/queue_words.h"
 
 enum { KEEP = QUEUE_KEEP_LEASE };
+
+static void on_first(void *arg, const struct queue_published *r, size_t n, const struct error *err);
 
 TEST(dedup_ids_hold_for_five_minutes)
 {
@@ -24,6 +27,48 @@ TEST(dedup_ids_hold_for_five_minutes)
 	publish_full("q", "f", 0, NULL, "id");
 	publish_full("q", "g", 0, NULL, "id");
 	CHECK_STR(take_log(), "+f +g=dup ");
+	words_stop();
+}
+
+static void on_large(void *arg, struct list *messages, size_t n, const struct error *err)
+{
+	const struct queue_publish *p = arg;
+	struct queue_message *m = n == 1 ? CONTAINER_OF(messages->next, struct queue_message, link) : NULL;
+	bool same = m && m->body_len == p->body.n && memcmp(m->body, p->body.p, m->body_len) == 0 && str_eq(m->head, p->head) &&
+	            str_eq(m->group, p->group) && memcmp(m->id, p->id, QUEUE_ID_SIZE) == 0;
+	say("%s:%u,%zu ", same ? "same" : "other", m ? m->receives : 0, m ? m->note.n : 0);
+	if (m)
+		hold(m);
+	if (m && words.leave == 0)
+		queue_message_free(CONTAINER_OF(list_pop_front(messages), struct queue_message, link));
+	answered();
+}
+
+TEST(largest_message_comes_back)
+{
+	CHECK(words_start(NULL));
+	char *big = malloc(QUEUE_BODY_MAX + QUEUE_HEAD_MAX), name[QUEUE_NAME_MAX], group[QUEUE_GROUP_MAX], note[QUEUE_NOTE_MAX];
+	rand_bytes(big, QUEUE_BODY_MAX + QUEUE_HEAD_MAX);
+	memset(name, '~', sizeof name);
+	memset(group, 0, sizeof group); /* any bytes */
+	memset(note, 0xff, sizeof note);
+	struct str queue = {name, sizeof name};
+	struct queue_publish p = {.queue = queue, .body = {big, QUEUE_BODY_MAX}, .head = {big + QUEUE_BODY_MAX, QUEUE_HEAD_MAX},
+	                          .group = {group, sizeof group}, .dedup = {group, QUEUE_DEDUP_MAX}};
+	memset(p.id, 0xfe, sizeof p.id);
+	struct queue_published got = {0};
+	struct queue_fetch what = {.queue = queue, .max = 1, .lease_ms = 1000};
+	words.waiting += queue_configure(words.rig.queue, queue, &(struct queue_config){.ordered = true}, on_simple, tag("conf"), NULL) == 0;
+	words.waiting += queue_publish(words.rig.queue, &p, 1, on_first, &got, NULL) == 0;
+	words.waiting += queue_fetch(words.rig.queue, &what, on_large, &p, NULL) != NULL;
+	CHECK_STR(take_log(), "conf:ok same:0,0 ");
+	struct queue_nak nak = {.receipt = words.held[0].receipt, .note = {note, sizeof note}};
+	words.waiting += queue_nak(words.rig.queue, queue, &nak, 1, on_done, tag("nak"), NULL) == 0;
+	words.waiting += queue_fetch(words.rig.queue, &what, on_large, &p, NULL) != NULL;
+	CHECK_STR(take_log(), "nak:ok same:1,2048 ");
+	p.body.n++;
+	CHECK_INT(queue_publish(words.rig.queue, &p, 1, on_first, &got, NULL), -1);
+	free(big);
 	words_stop();
 }
 
@@ -163,6 +208,34 @@ TEST(messages_fetched_too_often_are_dead_letters)
 	CHECK_STR(take_log(), "k:bad ");
 	CHECK_INT(held("bad")->receives, 1);
 	CHECK_INT(held("bad")->published_ms, published_ms);
+	words_stop();
+}
+
+/* More of them than one transaction moves. */
+TEST(many_dead_letters_do_not_hide_what_is_behind)
+{
+	CHECK(words_start(&(struct queue_sqlite_options){.unsafe_no_sync = true}));
+	static struct queue_publish m[QUEUE_BATCH_MAX];
+	static struct queue_published got[QUEUE_BATCH_MAX];
+	struct queue_fetch what = {.queue = STR("q"), .max = 1000, .lease_ms = 1000, .flags = KEEP};
+	for (size_t i = 0; i < QUEUE_BATCH_MAX; i++)
+		m[i] = (struct queue_publish){.queue = STR("q"), .head = STR("head"), .body = STR("bad")};
+	for (int i = 0; i < 3; i++)
+		words.waiting += queue_publish(words.rig.queue, m, QUEUE_BATCH_MAX, on_first, got, NULL) == 0;
+	for (int i = 0; i < 3; i++)
+		fetch_full(&what, "x");
+	settle();
+	words.rig.now_ms += 1000;
+	publish("q", "good");
+	settle();
+	clear();
+	what.max = 10;
+	what.max_receives = 1;
+	what.dead_to = STR("dead");
+	fetch_full(&what, "x");
+	CHECK_STR(take_log(), "x:good ");
+	CHECK_STR(stat_of("q"), "0/0/1");
+	CHECK_STR(stat_of("dead"), "3000/0/0");
 	words_stop();
 }
 
@@ -412,9 +485,9 @@ TEST(clock_set_back_between_two_runs_shifts_everything)
 	words_stop();
 }
 
-TESTS(T(dedup_ids_hold_for_five_minutes), T(duplicates_get_the_answer_of_the_first), T(groups_are_given_out_one_at_a_time_and_in_order),
+TESTS(T(largest_message_comes_back), T(dedup_ids_hold_for_five_minutes), T(duplicates_get_the_answer_of_the_first), T(groups_are_given_out_one_at_a_time_and_in_order),
       T(groups_keep_their_order_over_naks_leases_and_restarts), T(groups_wait_in_long_polls), T(messages_fetched_too_often_are_dead_letters),
-      T(poison_does_not_break_the_order_of_its_group), T(moves_go_to_the_end_of_the_other_queue), T(moves_into_ordered_queues_need_a_group),
+      T(many_dead_letters_do_not_hide_what_is_behind), T(poison_does_not_break_the_order_of_its_group), T(moves_go_to_the_end_of_the_other_queue), T(moves_into_ordered_queues_need_a_group),
       T(looking_changes_nothing), T(retention_drops_what_is_too_old), T(ordered_cannot_change_while_there_are_messages),
       T(purge_drops_what_was_there_and_no_more), T(delete_drops_configuration_and_dedup_ids_too),
       T(clock_set_back_between_two_runs_shifts_everything))

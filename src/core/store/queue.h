@@ -7,12 +7,13 @@
  * ends and it is visible again. So every message is delivered at least once. Names begin with their owner: "async/" plain
  * function names (control/events), "sqs/" (services/queue), "fire/" (services/events).
  *
- * Every message has a *sequence*, given when it is published: a number that only grows, over all queues and restarts. It
- * is fetched in the order (visible_ms, sequence); with groups (below) strictly by sequence within one group.
+ * Every message has a *sequence*, given when it is published: a number that only grows, over all queues and restarts (it may jump). It
+ * is fetched in the order (visible_ms, sequence); with groups (below) strictly by sequence within one group. Visible_ms is the time of
+ * the publish, or of what brought it back, plus the delay.
  *
  * Groups. In a queue that is configured `ordered` each message has a group. No message of a group is given out while an
- * earlier one of it waits for its delay or is leased; one fetch may give several of a group, in their order. A nak, or a lease
- * that ends, brings them back in their order.
+ * earlier one of it waits for its delay, or while any one of it is leased; one fetch may give several of a group, in their order. A nak,
+ * or a lease that ends, brings them back in their order, as soon as none of what was fetched together is out any more.
  *
  * Deduplication. A message with a dedup id is not stored when one with that id was published to that queue in the last
  * QUEUE_DEDUP_MS, whatever has become of it: the answer is then that of the first, with `duplicate`.
@@ -20,7 +21,8 @@
  * Leases. Kept leases survive a restart: the message stays invisible until the lease ends, and `receives` counts every
  * fetch, each durable before it is given out (SQS). Without QUEUE_KEEP_LEASE the lease is the engine's memory only: a restart
  * makes the message visible at once; such a fetch writes nothing, so it costs no sync, and `receives` counts naks only (asynchronous
- * events, whose invocations end with the server too). A lease is named by a receipt: acks of an old one are ERR_STALE.
+ * events, whose invocations end with the server too). A lease is named by a receipt. Who is late may still ack or nak with it, until the
+ * message is fetched again (then: ERR_STALE); a lease that is over cannot be extended (ERR_STALE). A nak ends the receipt.
  *
  * Time is the engine's: wall time when it was opened, plus what CLOCK_BOOTTIME counts since. It never goes back: a clock that is set
  * while the server runs moves no message. When the clock was set back between two runs, all times are shifted with it at the start.
@@ -30,8 +32,12 @@
  * ERR_CLOSED. A callback of a write comes when that is durable, of acks and naks too. Calls take effect in the order in which they
  * were made. Publishes that wait together are one commit.
  *
+ * Unkept leases have a maximum a queue (4,096 in the embedded engine): beyond that fetches find nothing until some end, and then the
+ * watches tell.
+ *
  * Memory: what is published stays the caller's and must live, unchanged, until the callback (bodies are large); names, receipts and
- * notes are copied by the call. What is fetched is the callee's. Of waiting messages nothing is in memory but a few numbers a queue.
+ * notes are copied by the call. What is fetched is the callee's. Of waiting messages nothing is in memory but a few numbers a queue. What fetches
+ * under way hold is bounded by their max_bytes only: the caller's to keep small.
  *
  * Errors in callbacks: ERR_DISK_FULL (nothing of this call is stored, what was acknowledged stays; works again as soon as
  * there is room; acks and naks always have room), ERR_STALE (receipt of an old lease, or the message is gone), ERR_NOT_FOUND,
@@ -132,14 +138,14 @@ typedef void queue_fetch_cb(void *arg, struct list *messages, size_t n, const st
 
 struct queue_wait; /* a fetch under way; the engine's, dead when its callback was called */
 
-/* NULL on failure. Fetches that wait on one queue are served in the order in which they were made. */
+/* NULL on failure. Fetches that wait on one queue are tried in the order in which they were made. `queue` and `dead_to` are copied. */
 struct queue_wait *queue_fetch(struct queue *q, const struct queue_fetch *what, queue_fetch_cb *cb, void *arg, struct error *err);
-/* No callback comes after this; messages that were on their way are visible again, uncounted where leases are not kept. */
+/* No callback comes after this; messages that were on their way are visible again, in their place and uncounted. */
 void queue_fetch_cancel(struct queue *q, struct queue_wait *wait);
 
 /* ---- ending a lease ---- */
 
-/* results[i] is ERR_OK, ERR_STALE or ERR_NOT_FOUND; `err` only when nothing was done. `cb` may be NULL. */
+/* results[i] is ERR_OK, ERR_STALE, or ERR_NOT_FOUND (no such message in that queue); `err` only when nothing was done. `cb` may be NULL. */
 typedef void queue_done_cb(void *arg, const enum error_code *results, size_t n, const struct error *err);
 
 int queue_ack(struct queue *q, struct str queue, const struct queue_receipt *receipts, size_t n, queue_done_cb *cb, void *arg,
@@ -152,7 +158,7 @@ struct queue_nak {
 };
 int queue_nak(struct queue *q, struct str queue, const struct queue_nak *naks, size_t n, queue_done_cb *cb, void *arg, struct error *err);
 
-/* The lease ends lease_ms from now; 0 ends it, and does not count as a nak. The receipt stays good. */
+/* The lease ends lease_ms from now; 0 ends it, and does not count as a nak. The receipt stays good for ack and nak. */
 struct queue_extend {
 	struct queue_receipt receipt;
 	uint64_t lease_ms;
@@ -163,13 +169,15 @@ int queue_extend(struct queue *q, struct str queue, const struct queue_extend *l
 /* ---- dead letters ---- */
 
 /* Moves messages to the end of another queue: id, head, body, published_ms stay; counts and notes begin anew unless
- * `keep_counts`. By receipts (n of them, leased), or, with n 0, up to `max` of what is visible. */
+ * `keep_counts`. By receipts (n of them; stale ones are passed over), or, with n 0, up to `max` of what is visible, in the order of
+ * fetching. A message's own group is kept, also in a queue that is not ordered. ERR_USAGE (and `moved` of them before it) for one without
+ * a group on its way into an ordered queue. */
 struct queue_move {
 	struct str from, to;
 	const struct queue_receipt *receipts;
 	size_t n;
 	unsigned max;
-	struct str group; /* for messages that come from a queue that is not ordered into one that is; p NULL: their own */
+	struct str group; /* for messages without one that come into an ordered queue; p NULL: none */
 	bool keep_counts;
 };
 typedef void queue_move_cb(void *arg, size_t moved, const struct error *err);
@@ -193,7 +201,7 @@ int queue_find(struct queue *q, struct str queue, uint64_t sequence, queue_fetch
 /* From memory, at once, without a query; of a queue that is not there: zeros. */
 struct queue_stats {
 	uint64_t visible, delayed, leased; /* approximate while calls are under way */
-	int64_t oldest_ms;                 /* published_ms of the oldest message; 0: none */
+	int64_t oldest_ms;                 /* published_ms of the oldest message, leased ones too; 0: none */
 };
 void queue_stat(struct queue *q, struct str queue, struct queue_stats *out);
 int64_t queue_now_ms(const struct queue *q); /* the engine's time: for ages and deadlines of messages */
@@ -219,7 +227,8 @@ struct queue_config {
 typedef void queue_simple_cb(void *arg, const struct error *err);
 int queue_configure(struct queue *q, struct str queue, const struct queue_config *config, queue_simple_cb *cb, void *arg,
                     struct error *err);
-/* Drops all messages, leased ones too; what is published after this call stays. In pieces: does not hold up others. */
+/* Drops all messages, leased ones too, at once; what is published after this call stays, and dedup ids hold on. Their room is given free in
+ * pieces, which do not hold up others. */
 int queue_purge(struct queue *q, struct str queue, queue_simple_cb *cb, void *arg, struct error *err);
 /* And its configuration and dedup ids. */
 int queue_delete(struct queue *q, struct str queue, queue_simple_cb *cb, void *arg, struct error *err);
