@@ -374,17 +374,22 @@ TEST(a_clock_that_is_set_back_fires_nothing_twice)
 
 static void on_deleted(void *arg, const struct kv_entry *entry, const struct error *err)
 {
+	*(bool *)arg = !err;
+	ev_loop_stop(rig.loop);
 }
 
 TEST(a_crash_before_it_is_remembered)
 {
+	bool deleted = false;
 	char once[100];
 	CHECK(rig_start());
 	make_schedule("cron(31 9 * * ? *)");
 	pass(MINUTE);
 	CHECK_INT(rig.count, 1);
 	strcpy(once, rig.taken[0].once);
-	kv_delete(rig.kv, STR("events/fired/default/r"), KV_ANY, on_deleted, NULL, NULL);
+	kv_delete(rig.kv, STR("events/fired/default/r"), KV_ANY, on_deleted, &deleted, NULL);
+	rig_finish(&deleted);
+	CHECK(deleted);
 	CHECK(rig_restart(rig.wall_ms + 5000));
 	CHECK_INT(rig_wait(1), 1); /* the target sees that it is the same */
 	CHECK_STR(rig.taken[0].once, once);

@@ -243,15 +243,20 @@ TEST(a_clock_that_is_set_back)
 
 static void on_done(void *arg, const struct kv_entry *entry, const struct error *err)
 {
+	*(bool *)arg = !err;
+	ev_loop_stop(rig.loop);
 }
 
 TEST(a_crash_before_it_is_remembered)
 {
+	bool deleted = false;
 	CHECK(start());
 	create("at(2026-07-17T10:00:00)", "", "");
 	pass(30 * MINUTE);
 	CHECK_INT(rig_wait(1), 1);
-	kv_delete(rig.kv, STR("scheduler/fired/default/s"), KV_ANY, on_done, NULL, NULL);
+	kv_delete(rig.kv, STR("scheduler/fired/default/s"), KV_ANY, on_done, &deleted, NULL);
+	rig_finish(&deleted);
+	CHECK(deleted);
 	CHECK(rig_restart(rig.wall_ms + 5000));
 	rig_settle(100);
 	CHECK_INT(rig.count, 0); /* the store knows the fire */

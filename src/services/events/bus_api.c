@@ -19,16 +19,31 @@ const char bus_target[] = "AWSEvents.";
 
 static void run_changes(struct bus *b);
 
-static void request_end(struct bus_request *r, const struct service_answer *what)
+static void release(struct bus_request *r)
 {
-	struct bus *b = r->b;
-	bool change = r->op && r->op->change;
-	r->cb(r->answer, what);
+	if (--r->refs > 0)
+		return;
 	json_decref(r->input);
 	json_decref(r->record);
 	json_decref(r->reply);
 	bus_rule_unref(r->rule);
 	free(r);
+}
+
+/* An operation may end its request deep inside and still look at it: the request goes when the operation is back. */
+static void run(struct bus_request *r)
+{
+	r->refs++;
+	r->op->run(r);
+	release(r);
+}
+
+static void request_end(struct bus_request *r, const struct service_answer *what)
+{
+	struct bus *b = r->b;
+	bool change = r->op && r->op->change;
+	r->cb(r->answer, what);
+	release(r);
 	if (change) {
 		b->current = NULL;
 		run_changes(b);
@@ -115,7 +130,7 @@ static void run_changes(struct bus *b)
 	b->running = true;
 	while (!b->current && !list_empty(&b->changes)) {
 		b->current = CONTAINER_OF(list_pop_front(&b->changes), struct bus_request, link);
-		b->current->op->run(b->current);
+		run(b->current);
 	}
 	b->running = false;
 }
@@ -252,7 +267,7 @@ void bus_answer(void *service, const struct service_call *call, service_answer_c
 	struct bus *b = service;
 	struct bus_request *r = calloc(1, sizeof *r);
 	ASSERT(r);
-	*r = (struct bus_request){.b = b, .call = *call, .cb = cb, .answer = answer};
+	*r = (struct bus_request){.refs = 1, .b = b, .call = *call, .cb = cb, .answer = answer};
 	list_init(&r->link);
 	const struct bus_op *op = take_op(r);
 	if (!op)
@@ -261,7 +276,7 @@ void bus_answer(void *service, const struct service_call *call, service_answer_c
 	if (!check_input(r))
 		return;
 	if (!op->change) {
-		op->run(r);
+		run(r);
 		return;
 	}
 	list_push_back(&b->changes, &r->link);

@@ -132,6 +132,7 @@ void bus_send_event(struct bus *b, struct event_bus *e, struct bus_rule *only, c
 
 struct bus_request {
 	struct list link;
+	unsigned refs; /* its answer's, and one while its operation is being called */
 	struct bus *b;
 	const struct bus_op *op;
 	struct service_call call; /* its texts live until the answer */

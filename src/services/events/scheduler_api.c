@@ -23,6 +23,24 @@ static const struct {
 
 static void run_changes(struct scheduler *s);
 
+static void release(struct scheduler_request *r)
+{
+	if (--r->refs > 0)
+		return;
+	json_decref(r->input);
+	json_decref(r->record);
+	json_decref(r->reply);
+	free(r);
+}
+
+/* An operation may end its request deep inside and still look at it: the request goes when the operation is back. */
+static void run(struct scheduler_request *r)
+{
+	r->refs++;
+	r->op->run(r);
+	release(r);
+}
+
 static void request_end(struct scheduler_request *r, int status, const char *type, json_t *body)
 {
 	struct scheduler *s = r->s;
@@ -34,10 +52,7 @@ static void request_end(struct scheduler_request *r, int status, const char *typ
 	      .body = buf_str(&text)});
 	buf_release(&text);
 	json_decref(body);
-	json_decref(r->input);
-	json_decref(r->record);
-	json_decref(r->reply);
-	free(r);
+	release(r);
 	if (change) {
 		s->current = NULL;
 		run_changes(s);
@@ -105,7 +120,7 @@ static void run_changes(struct scheduler *s)
 	s->running = true;
 	while (!s->current && !list_empty(&s->changes)) {
 		s->current = CONTAINER_OF(list_pop_front(&s->changes), struct scheduler_request, link);
-		s->current->op->run(s->current);
+		run(s->current);
 	}
 	s->running = false;
 }
@@ -274,12 +289,12 @@ void scheduler_answer(void *service, const struct service_call *call, service_an
 	struct scheduler *s = service;
 	struct scheduler_request *r = calloc(1, sizeof *r);
 	ASSERT(r);
-	*r = (struct scheduler_request){.s = s, .call = *call, .cb = cb, .answer = answer};
+	*r = (struct scheduler_request){.refs = 1, .s = s, .call = *call, .cb = cb, .answer = answer};
 	list_init(&r->link);
 	if (!check(r))
 		return;
 	if (!r->op->change) {
-		r->op->run(r);
+		run(r);
 		return;
 	}
 	list_push_back(&s->changes, &r->link);

@@ -115,6 +115,7 @@ int scheduler_check_target(const json_t *target, struct error *err);
 
 struct scheduler_request {
 	struct list link;
+	unsigned refs; /* its answer's, and one while its operation is being called */
 	struct scheduler *s;
 	const struct scheduler_op *op;
 	struct service_call call;
