@@ -20,7 +20,7 @@ UNIT = $(DESTDIR)$(PREFIX)/lib/systemd/system
 PROGRAMS = mayflyd mayfly-control mayfly-init mayfly-unpack mayfly-restore
 INTERPRETERS = $(wildcard /usr/bin/python3.[0-9] /usr/bin/python3.[0-9][0-9] /usr/local/bin/python3.[0-9] /usr/local/bin/python3.[0-9][0-9])
 
-all: ninja pyc reference ## build everything into build/
+all: ninja pyc sdks reference ## build everything into build/
 
 help: ## this text
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -42,6 +42,10 @@ ninja:
 pyc: ninja
 	@for python in $(INTERPRETERS); do \
 		for f in runtimes/python; do $$python -m compileall -q $$f || exit 1; done; done
+
+# What functions find beside the bootstraps; when npm's registry is not reachable, the build goes on without.
+sdks:
+	@tools/build-sdks --due
 
 reference: ninja
 	@tools/gen-reference --build $(BUILD)
@@ -109,4 +113,4 @@ uninstall: ## remove what install put there; the data folder stays
 clean: ## remove the build folders
 	rm -rf $(BUILD) build-asan build-tsan build-fuzz build-coverage build-clang
 
-.PHONY: all help deps ninja pyc reference run test check fuzz coverage lint format bench soak test-vm install uninstall clean
+.PHONY: all help deps ninja pyc sdks reference run test check fuzz coverage lint format bench soak test-vm install uninstall clean
