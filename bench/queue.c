@@ -1,6 +1,6 @@
 /* queue DIR [IN-FLIGHT [SECONDS]]: how many messages a second the embedded queue engine makes durable, on the disk of DIR, with so many
  * publishes under way at a time (64); then how fast they are fetched and acked, and what a queue with 100,000 waiting messages
- * costs its neighbour. Prints; asserts nothing. Built by: meson compile -C BUILD bench-queue. */
+ * costs its neighbour. Prints; asserts nothing. Built by `ninja -C build bench-programs`. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
