@@ -354,4 +354,119 @@ TEST(random_histories_are_as_the_model_says)
 		CHECK(run_history(seed));
 }
 
-TESTS(T(random_histories_are_as_the_model_says))
+/* ---- many calls under way at a time: producers and consumers of an ordered queue ---- */
+
+enum { PRODUCERS = 8, A_GROUP = 150, CONSUMERS = 3 };
+
+static struct fifo {
+	struct producer {
+		unsigned next; /* the number under way */
+		bool busy;
+		struct queue_publish m;
+		char group[8], body[16];
+	} producers[PRODUCERS];
+	unsigned acked[PRODUCERS], seed, total, closed;
+	const char *wrong;
+	bool stopping;
+} fifo;
+
+static void produce(struct producer *p);
+
+static void on_produced(void *arg, const struct queue_published *r, size_t n, const struct error *err)
+{
+	struct producer *p = arg;
+	p->busy = false;
+	if (err && err->code != ERR_CLOSED)
+		fifo.wrong = "publish failed";
+	p->next += !err;
+	if (!fifo.stopping)
+		produce(p);
+}
+
+static void produce(struct producer *p)
+{
+	if (p->busy || p->next == A_GROUP)
+		return;
+	snprintf(p->group, sizeof p->group, "%zu", (size_t)(p - fifo.producers));
+	snprintf(p->body, sizeof p->body, "%u", p->next);
+	p->m = (struct queue_publish){.queue = STR("fifo"), .group = str_from(p->group), .body = str_from(p->body)};
+	p->busy = queue_publish(words.rig.queue, &p->m, 1, on_produced, p, NULL) == 0;
+}
+
+static void on_consumed(void *arg, const enum error_code *results, size_t n, const struct error *err)
+{
+	unsigned *group = arg;
+	if (err && err->code == ERR_CLOSED)
+		return;
+	if (err || results[0] != ERR_OK)
+		fifo.wrong = "ack failed";
+	++*group;
+	if (++fifo.total == PRODUCERS * A_GROUP)
+		ev_loop_stop(words.rig.loop);
+}
+
+static void consume(void);
+
+/* Of each run some are acked, in their order; the rest fails, and comes again. */
+static void handle(struct list *messages, unsigned next[PRODUCERS], bool failed[PRODUCERS])
+{
+	struct queue_message *m = CONTAINER_OF(list_pop_front(messages), struct queue_message, link);
+	unsigned group = (unsigned)atoi(m->group.p), at = (unsigned)atoi(m->body);
+	if (at != next[group]++)
+		fifo.wrong = "a message out of order";
+	failed[group] |= rand_r(&fifo.seed) % 6 == 0;
+	struct queue_nak nak = {.receipt = m->receipt};
+	if (failed[group])
+		queue_nak(words.rig.queue, STR("fifo"), &nak, 1, NULL, NULL, NULL);
+	else
+		queue_ack(words.rig.queue, STR("fifo"), &m->receipt, 1, on_consumed, &fifo.acked[group], NULL);
+	queue_message_free(m);
+}
+
+static void on_fifo(void *arg, struct list *messages, size_t n, const struct error *err)
+{
+	unsigned next[PRODUCERS];
+	bool failed[PRODUCERS] = {false};
+	memcpy(next, fifo.acked, sizeof next);
+	while (!list_empty(messages))
+		handle(messages, next, failed);
+	if (!fifo.stopping)
+		consume();
+}
+
+static void consume(void)
+{
+	struct queue_fetch what = {.queue = STR("fifo"), .max = 1 + (unsigned)rand_r(&fifo.seed) % 10, .lease_ms = 10000, .wait_ms = 60000,
+	                           .flags = QUEUE_KEEP_LEASE};
+	queue_fetch(words.rig.queue, &what, on_fifo, NULL, NULL);
+}
+
+static void start_fifo(void)
+{
+	fifo.stopping = false;
+	for (size_t i = 0; i < PRODUCERS; i++)
+		produce(&fifo.producers[i]);
+	for (size_t i = 0; i < CONSUMERS; i++)
+		consume();
+}
+
+TEST(groups_keep_their_order_under_producers_failures_and_restarts)
+{
+	CHECK(words_start(&(struct queue_sqlite_options){.unsafe_no_sync = true}));
+	fifo = (struct fifo){.seed = 5};
+	configure("fifo", 0, true);
+	settle();
+	for (unsigned i = 0; i < 400 && fifo.total < PRODUCERS * A_GROUP; i++) {
+		start_fifo();
+		nap(i < 12 ? 15 : 2000);
+		fifo.stopping = true;
+		CHECK(queue_rig_reopen(&words.rig));
+		words.rig.now_ms += 10000; /* leases of those who are gone */
+	}
+	CHECK_STR(fifo.wrong ? fifo.wrong : "nothing", "nothing");
+	CHECK_INT(fifo.total, PRODUCERS * A_GROUP);
+	CHECK_STR(stat_of("fifo"), "0/0/0");
+	words_stop();
+}
+
+TESTS(T(groups_keep_their_order_under_producers_failures_and_restarts), T(random_histories_are_as_the_model_says))

@@ -89,6 +89,7 @@ struct qs {
 	int64_t next_number;
 	int dirfd;
 	bool spare;                 /* the reserve file is whole */
+	int64_t unseen;             /* bytes that may be published before the disk is looked at again */
 };
 
 /* What an operation does to one queue. */

@@ -10,7 +10,12 @@
 
 #define SPARE_FILE "queue.spare"
 
-enum { PAGE = 4096, ROWS_BYTES = 64 * 1024 }; /* what a commit takes beside the payloads */
+enum {
+	PAGE = 4096,
+	ROWS_BYTES = 64 * 1024,    /* what a commit takes beside the payloads */
+	PLENTY_BYTES = 256 << 20,  /* with so much the disk is looked at only */
+	UNSEEN_BYTES = 16 << 20,   /* each time when so much was written */
+};
 
 static int64_t disk_bytes(struct qs *qs)
 {
@@ -54,11 +59,15 @@ void qs_room_close(struct qs *qs)
 bool qs_room_for(struct qs *qs, size_t bytes)
 {
 	int64_t need = (int64_t)bytes + ROWS_BYTES, pages = 0;
+	qs->unseen -= need;
+	if (qs->spare && qs->unseen >= 0)
+		return true;
 	if (!qs->spare && !spare_take(qs)) {
 		qs_one(qs_bind(qs, QS_PAGES_FREE, 0, NULL), &pages);
 		return pages * PAGE >= need + QUEUE_SQLITE_SPARE_BYTES;
 	}
 	int64_t disk = disk_bytes(qs);
+	qs->unseen = disk >= PLENTY_BYTES ? UNSEEN_BYTES : 0;
 	if (disk >= 2 * need)
 		return true;
 	qs_one(qs_bind(qs, QS_PAGES_FREE, 0, NULL), &pages);
