@@ -44,6 +44,7 @@ static struct rig {
 	size_t loaded;
 	struct error err;
 	char name[256];
+	bool as_role; /* who asks; else root */
 } rig;
 
 static inline int rig_remove(const char *path, const struct stat *st, int flag, struct FTW *ftw)
@@ -150,8 +151,8 @@ static inline struct rig_ask *rig_begin(const char *operation, const char *fmt, 
 	for (char *c = rig.bodies[at]; *c; c++)
 		*c = *c == '\'' ? '"' : *c;
 	rig.calls[at] = (struct service_call){.protocol = SERVICE_JSON, .operation = str_from(operation), .body = str_from(rig.bodies[at]),
-	                                      .host = STR("h:1"), .caller_arn = STR("arn:aws:iam::000000000000:root"),
-	                                      .caller_account = STR("000000000000"), .root = true};
+	                                      .host = STR("h:1"), .caller_account = STR("000000000000"), .root = !rig.as_role,
+	                                      .caller_arn = str_from(rig.as_role ? "arn:aws:sts::000000000000:assumed-role/r/s" : "arn:aws:iam::000000000000:root")};
 	sqs_answer(rig.sqs, &rig.calls[at], rig_on_answer, ask);
 	return ask;
 }

@@ -198,6 +198,58 @@ TEST(others_are_told_of_changes)
 	rig_teardown();
 }
 
+/* ---- policies ---- */
+
+static void on_sent(void *arg, const char message_id[UUID_SIZE], const struct error *err)
+{
+	snprintf(rig.name, sizeof rig.name, "%s", err ? error_info(err->code)->name : "fine");
+	ev_loop_stop(rig.loop);
+}
+
+static const char *send_for(const char *source)
+{
+	sqs_send(rig.sqs, &(struct sqs_send){.arn = STR(RIG_ARN "q"), .body = STR("m"), .policy_service = STR("events.amazonaws.com"),
+	         .policy_source_arn = str_from(source)}, on_sent, NULL);
+	ev_loop_run(rig.loop, NULL);
+	return rig.name;
+}
+
+TEST(a_policy_says_which_service_may_send_and_who_may_not)
+{
+	CHECK(rig_setup());
+	ask("CreateQueue", "{'QueueName':'q'}");
+	CHECK_STR(send_for("arn:aws:events:us-east-1:000000000000:rule/r"), "fine");
+	CHECK_STR(refusal("SetQueueAttributes", "{" URL("q") ",'Attributes':{'Policy':'{\\'Version\\':\\'2012-10-17\\',\\'Statement\\':[{\\'Effect\\':\\'Allow\\',"
+	          "\\'Principal\\':{\\'Service\\':\\'events.amazonaws.com\\'},\\'Action\\':\\'sqs:SendMessage\\',\\'Resource\\':\\'" RIG_ARN "q\\',"
+	          "\\'Condition\\':{\\'ArnEquals\\':{\\'aws:SourceArn\\':\\'arn:aws:events:us-east-1:000000000000:rule/r\\'}}},"
+	          "{\\'Effect\\':\\'Deny\\',\\'Principal\\':\\'*\\',\\'Action\\':\\'sqs:PurgeQueue\\',\\'Resource\\':\\'*\\'}]}'}}"), "fine");
+	CHECK_STR(send_for("arn:aws:events:us-east-1:000000000000:rule/r"), "fine");
+	CHECK_STR(send_for("arn:aws:events:us-east-1:000000000000:rule/other"), "ACCESS_DENIED");
+	CHECK_STR(refusal("PurgeQueue", "{" URL("q") "}"), "fine"); /* root */
+	rig.as_role = true;
+	CHECK_STR(refusal("PurgeQueue", "{" URL("q") "}"), "AccessDeniedException: User: arn:aws:sts::000000000000:assumed-role/r/s is not authorized to "
+	          "perform: sqs:purgequeue on resource: " RIG_ARN "q with an explicit deny in a resource-based policy");
+	CHECK_STR(refusal("SendMessage", "{" URL("q") ",'MessageBody':'m'}"), "fine");
+	rig_teardown();
+}
+
+static void on_row(void *arg, const struct sqs_row *row)
+{
+	size_t n = strlen(rig.name);
+	snprintf(rig.name + n, sizeof rig.name - n, "%s %s %s %llu ", row->name, row->dead_arn, row->info.fifo ? "fifo" : "standard",
+	         (unsigned long long)row->info.visible);
+}
+
+TEST(all_queues_are_told_with_their_counts)
+{
+	CHECK(rig_setup());
+	ask("CreateQueue", "{'QueueName':'q.fifo','Attributes':{'FifoQueue':'true','ContentBasedDeduplication':'true'}}");
+	ask("SendMessage", "{" URL("q.fifo") ",'MessageBody':'m','MessageGroupId':'g'}");
+	sqs_each(rig.sqs, on_row, NULL);
+	CHECK_STR(rig.name, "q.fifo  fifo 1 ");
+	rig_teardown();
+}
+
 TESTS(T(a_queue_is_made_found_listed_and_deleted), T(names_and_urls_are_checked), T(the_same_queue_again_is_fine_another_is_not),
       T(attributes_have_defaults_and_are_checked), T(redrive_policies_are_checked), T(lists_come_in_pages), T(tags_and_permissions),
-      T(others_are_told_of_changes))
+      T(others_are_told_of_changes), T(a_policy_says_which_service_may_send_and_who_may_not), T(all_queues_are_told_with_their_counts))

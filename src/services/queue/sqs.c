@@ -64,16 +64,38 @@ void sqs_queue_told(struct sqs_queue *q, bool exists)
 	}
 }
 
+void sqs_count(const struct sqs *s, struct sqs_counts *out)
+{
+	*out = s->counts;
+}
+
+static void fill(const struct sqs_queue *q, struct sqs_info *out)
+{
+	struct queue_stats stats;
+	queue_stat(q->sqs->deps.queue, str_from(q->stored), &stats);
+	*out = (struct sqs_info){.fifo = q->rules.fifo, .content_dedup = q->rules.content_dedup, .visibility_s = (unsigned)q->rules.visibility_s,
+	                         .has_redrive = q->rules.max_receives > 0, .visible = stats.visible, .in_flight = stats.leased,
+	                         .delayed = stats.delayed};
+}
+
 int sqs_info(struct sqs *s, struct str arn, struct sqs_info *out, struct error *err)
 {
 	const struct sqs_queue *q = sqs_queue_of_arn(s, arn);
-	struct queue_stats stats;
 	if (!q)
 		return error_set(err, ERR_NOT_FOUND, "The specified queue does not exist.");
-	queue_stat(s->deps.queue, str_from(q->stored), &stats);
-	*out = (struct sqs_info){.fifo = q->rules.fifo, .content_dedup = q->rules.content_dedup, .visibility_s = (unsigned)q->rules.visibility_s,
-	                         .has_redrive = q->rules.max_receives > 0, .visible = stats.visible, .in_flight = stats.leased,
-	                         .delayed = stats.delayed, .stored = q->stored, .dead_letter = q->rules.dead,
-	                         .max_receives = q->rules.max_receives};
+	fill(q, out);
 	return 0;
+}
+
+void sqs_each(struct sqs *s, sqs_row_cb *cb, void *arg)
+{
+	HASH_FOREACH(node, &s->queues) {
+		const struct sqs_queue *q = CONTAINER_OF(node, struct sqs_queue, by_name);
+		struct sqs_row row = {.name = q->name, .arn = q->arn, .stored = q->stored, .dead_arn = q->rules.dead,
+		                      .max_receives = q->rules.max_receives};
+		if (!q->live)
+			continue;
+		fill(q, &row.info);
+		cb(arg, &row);
+	}
 }

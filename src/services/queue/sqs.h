@@ -3,19 +3,18 @@
  *
  * Where things are. kv "sqs/queue/NAME": {"Format":1, "Uid", "Created", "Modified", "Attributes":{}, "Tags":{}}: the truth about
  * which queues there are; kv "sqs/move/HANDLE": a message move task. Messages: store queue "sqs/NAME/UID" (uid: 8 hex digits, new with each creation, so
- * that a deleted queue's messages never show in a new one of the same name). A stored message: head = JSON {"A": message attributes,
- * "T": trace header, "S": sender id, "G": group of a standard queue, "M": MD5 of body, "N": MD5 of attributes, "D": dedup id}, body = the
- * body, id = MessageId, group and dedup as FIFO queues need them. A receipt handle is base64 of (uid, receipt).
+ * that a deleted queue's messages never show in a new one of the same name). What is stored of a message: sqs_message.h.
  *
  * Semantics that are the store's: visibility = kept lease, ApproximateReceiveCount = receives, RedrivePolicy = max_receives and dead_to
  * of each fetch, MessageRetentionPeriod = retention_ms, FIFO = ordered queues, deduplication = dedup ids (content-based: SHA-256 of the body;
  * scope messageGroup: the group is put before the id). Long polling = wait_ms.
  *
- * Limits as AWS: 1 MiB message and batch, 10 a batch, 120,000 in flight (standard) and 20,000 (FIFO) -> OverLimit, 14 days, 12 h visibility.
+ * Limits as AWS: 1 MiB message and batch, 10 a batch, 120,000 in flight (OverLimit; FIFO queues and long polls get nothing instead), 14 days,
+ * 12 h visibility. Not as AWS: a deleted queue's name may be used again at once; a FIFO message whose visibility ended may be deleted with its
+ * old handle until it is received again; KMS keys are kept and shown, nothing is encrypted.
  * A queue without a Policy admits its own account's services and identities; with one, its statements are asked too (core/policy).
  *
- * One loop; callbacks from the loop, never from inside the call, exactly once. Errors in callbacks carry the AWS code in
- * sqs_error.type beside err. */
+ * One loop; callbacks from the loop, never from inside the call, exactly once. */
 #ifndef MAYFLY_SERVICES_QUEUE_SQS_H
 #define MAYFLY_SERVICES_QUEUE_SQS_H
 
@@ -61,8 +60,18 @@ struct sqs_info {
 	const char *dead_letter; /* ARN of its dead-letter queue; "": none */
 	unsigned max_receives;
 };
-/* -1: ERR_NOT_FOUND, ERR_INVALID (no queue's ARN). */
+/* -1: ERR_NOT_FOUND. */
 int sqs_info(struct sqs *s, struct str arn, struct sqs_info *out, struct error *err);
+
+/* Every queue, in no order, with its name in the store ("sqs/NAME/UID"). */
+struct sqs_row {
+	const char *name, *arn, *stored;
+	const char *dead_arn;  /* of the redrive policy; "": none */
+	unsigned max_receives;
+	struct sqs_info info;
+};
+typedef void sqs_row_cb(void *arg, const struct sqs_row *row);
+void sqs_each(struct sqs *s, sqs_row_cb *cb, void *arg);
 
 struct sqs_attribute { /* message attribute; Binary values are not needed from inside */
 	const char *name, *type;
@@ -110,6 +119,11 @@ void sqs_delete_messages(struct sqs *s, struct str arn, struct list *messages, q
 void sqs_return_messages(struct sqs *s, struct str arn, struct list *messages, unsigned visibility_s, queue_simple_cb *cb, void *arg);
 /* Straight to the dead-letter queue of the queue's redrive policy; without one they are left to their visibility (recursion). */
 void sqs_bury_messages(struct sqs *s, struct str arn, struct list *messages, queue_simple_cb *cb, void *arg);
+
+struct sqs_counts {
+	uint64_t sent, received; /* messages, since the start */
+};
+void sqs_count(const struct sqs *s, struct sqs_counts *out);
 
 /* Told when a queue is made, changed or deleted (arn lives during the call). */
 typedef void sqs_changed_cb(void *arg, struct str arn, bool exists);

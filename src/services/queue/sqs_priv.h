@@ -164,6 +164,7 @@ struct sqs {
 	struct list listeners;   /* struct sqs_listener */
 	struct list moves;       /* struct sqs_move */
 	struct list laters;      /* sqs_later.h */
+	struct sqs_counts counts;
 	struct sqs_loading *loading;
 };
 

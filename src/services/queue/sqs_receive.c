@@ -39,6 +39,7 @@ static void on_fetched(void *arg, struct list *messages, size_t n, const struct 
 {
 	struct sqs_receiving *r = arg;
 	r->wait = NULL;
+	r->queue->sqs->counts.received += n;
 	r->got(r, messages, n, err);
 	receiving_free(r);
 }

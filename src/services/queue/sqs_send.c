@@ -102,10 +102,12 @@ static void answer(struct sending *s, const struct queue_published *results)
 static void on_published(void *arg, const struct queue_published *results, size_t n, const struct error *err)
 {
 	struct sending *s = arg;
-	if (err)
+	if (err) {
 		sqs_call_error(s->call, err);
-	else
-		answer(s, results);
+		return;
+	}
+	s->call->sqs->counts.sent += n;
+	answer(s, results);
 }
 
 static void publish(struct sending *s)
@@ -205,8 +207,10 @@ static void on_inner(void *arg, const struct queue_published *results, size_t n,
 	sqs_sent_cb *cb = in->cb;
 	void *cb_arg = in->arg;
 	char id[UUID_SIZE] = "";
-	if (!err)
+	if (!err) {
+		in->queue->sqs->counts.sent++;
 		sqs_id_text(id, results[0].id);
+	}
 	inner_free(in);
 	cb(cb_arg, id, err);
 }
