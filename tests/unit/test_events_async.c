@@ -42,7 +42,7 @@ struct bench {
 	struct error refusal; /* of destinations */
 	char id[UUID_SIZE];   /* of the latest accepted event */
 	struct error err;
-	unsigned accepted;
+	unsigned accepted, idle;
 };
 
 struct sending {
@@ -112,6 +112,7 @@ static void close_async(struct bench *b)
 static void end(struct bench *b)
 {
 	settle(&b->rig);
+	ASSERT(async_busy(b->async) == (b->invoke.running > 0));
 	close_async(b);
 	ev_defer_cancel(&b->q.tell);
 	fake_release(&b->q);
@@ -624,6 +625,11 @@ TEST(the_store_is_busy_when_a_function_is_deleted)
 	end(&b);
 }
 
+static void on_idle(void *arg)
+{
+	++*(unsigned *)arg;
+}
+
 TEST(draining_starts_nothing_and_acks_what_ends)
 {
 	struct bench b;
@@ -632,8 +638,16 @@ TEST(draining_starts_nothing_and_acks_what_ends)
 	for (int i = 0; i < 8; i++)
 		send(&b, "f");
 	async_drain(b.async);
-	for (int i = 0; i < 5; i++)
+	async_on_idle(b.async, on_idle, &b.idle);
+	CHECK(async_busy(b.async));
+	for (int i = 0; i < 4; i++)
 		succeed(&b);
+	CHECK_INT(b.idle, 0);
+	answer_first(&b, INVOKE_ANSWERED, "1", ERR_OK);
+	CHECK(async_busy(b.async) && b.idle == 0); /* the ack is not durable yet */
+	settle(&b.rig);
+	CHECK_INT(b.idle, 1);
+	CHECK(!async_busy(b.async));
 	CHECK_INT(b.invoke.running, 0);
 	CHECK_INT(waiting(&b, "async/f"), 3);
 	end(&b);

@@ -39,6 +39,17 @@ void async_drain(struct async *a)
 	a->draining = true;
 }
 
+void async_on_idle(struct async *a, void (*on_idle)(void *arg), void *arg)
+{
+	a->on_idle = on_idle;
+	a->idle_arg = arg;
+}
+
+bool async_busy(const struct async *a)
+{
+	return a->running || a->settling || a->calls;
+}
+
 /* ---- accepting ---- */
 
 struct acceptance {

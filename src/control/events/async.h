@@ -58,8 +58,11 @@ struct async *async_new(const struct async_deps *deps, struct error *err);
 void async_free(struct async *a); /* after the queue was closed */
 /* Begins to poll what the queue holds; once, when the registry is loaded. */
 void async_start(struct async *a);
-/* No new invocations; those that run go on. Their acks still happen. */
+/* No new invocations; those that run go on. Their records and acks still happen: who stops the loop waits until nothing is busy, or what was
+ * run is run again by the next server. `on_idle` is called (from the loop) whenever that is so during a drain. */
 void async_drain(struct async *a);
+void async_on_idle(struct async *a, void (*on_idle)(void *arg), void *arg);
+bool async_busy(const struct async *a);
 
 struct async_event {
 	const struct function_ref *function; /* name and qualifier; texts live during the call */

@@ -44,6 +44,7 @@ static bool leave(struct async_item *item)
 	async_wake(item->f);
 	if (!item->gone)
 		return true;
+	async_settled(item->f->async);
 	async_item_free(item);
 	return false;
 }
@@ -69,6 +70,7 @@ static void begin_to_end(struct async_item *item)
 {
 	list_push_back(&item->f->ending, &item->link);
 	item->f->ending_count++;
+	item->f->async->settling++;
 }
 
 /* ---- ends; the item is in `ending` ---- */

@@ -213,6 +213,35 @@ static enum turn fetch(struct async_function *f)
 
 /* ---- acks and naks ---- */
 
+static void tell_idle(struct async *a)
+{
+	if (a->draining && !async_busy(a) && a->on_idle)
+		a->on_idle(a->idle_arg);
+}
+
+void async_settled(struct async *a)
+{
+	a->settling--;
+	tell_idle(a);
+}
+
+static void on_ended(void *arg, const enum error_code *results, size_t n, const struct error *err)
+{
+	struct async *a = arg;
+	a->calls--;
+	tell_idle(a);
+}
+
+/* After a call of the store for n items, which go: rc is what it said. */
+static bool count_call(struct async *a, int rc, const struct error *err, size_t n)
+{
+	if (rc < 0 && err->code != ERR_CLOSED)
+		return false;
+	a->calls += rc == 0;
+	a->settling -= (unsigned)n;
+	return true;
+}
+
 static bool flush_acks(struct async_function *f)
 {
 	while (!list_empty(&f->acks)) {
@@ -224,7 +253,8 @@ static bool flush_acks(struct async_function *f)
 				break;
 			receipts[n++] = CONTAINER_OF(link, struct async_item, link)->m->receipt;
 		}
-		if (queue_ack(f->async->deps.queue, str_from(f->queue), receipts, n, NULL, NULL, &err) < 0 && err.code != ERR_CLOSED)
+		int rc = queue_ack(f->async->deps.queue, str_from(f->queue), receipts, n, on_ended, f->async, &err);
+		if (!count_call(f->async, rc, &err, n))
 			return false;
 		while (n--)
 			async_item_free(CONTAINER_OF(list_pop_front(&f->acks), struct async_item, link));
@@ -241,9 +271,9 @@ static bool flush_naks(struct async_function *f)
 		buf_init(&note, QUEUE_NOTE_MAX);
 		int rc = async_note_write(&note, &item->note);
 		struct queue_nak nak = {.receipt = item->m->receipt, .delay_ms = item->delay_ms, .note = rc == 0 ? buf_str(&note) : STR_NULL};
-		rc = queue_nak(f->async->deps.queue, str_from(f->queue), &nak, 1, NULL, NULL, &err);
+		rc = queue_nak(f->async->deps.queue, str_from(f->queue), &nak, 1, on_ended, f->async, &err);
 		buf_release(&note);
-		if (rc < 0 && err.code != ERR_CLOSED)
+		if (!count_call(f->async, rc, &err, 1))
 			return false;
 		list_remove(&item->link);
 		async_item_free(item);
@@ -386,6 +416,16 @@ static void forget(struct list *items)
 		CONTAINER_OF(link, struct async_item, link)->gone = true;
 }
 
+static void settle_all(struct list *items)
+{
+	struct list *link;
+	while ((link = list_pop_front(items))) {
+		struct async_item *item = CONTAINER_OF(link, struct async_item, link);
+		async_settled(item->f->async);
+		async_item_free(item);
+	}
+}
+
 void async_function_deleted(struct async *a, struct str name)
 {
 	struct async_function *f = async_function_get(a, name);
@@ -400,8 +440,8 @@ void async_function_deleted(struct async *a, struct str name)
 	f->waiting_count = 0;
 	forget(&f->running);
 	forget(&f->ending);
-	free_items(&f->acks);
-	free_items(&f->naks);
+	settle_all(&f->acks);
+	settle_all(&f->naks);
 	f->delete_due = true;
 	delete_queue(f);
 	if (f->delete_due)

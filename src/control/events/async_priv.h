@@ -79,6 +79,10 @@ struct async {
 	struct ev_timer retry;
 	size_t bytes;
 	unsigned running;
+	unsigned settling; /* items whose attempt is over, until the store was told */
+	unsigned calls;    /* acks and naks that are not durable yet */
+	void (*on_idle)(void *arg);
+	void *idle_arg;
 	bool started, draining, closing;
 };
 
@@ -88,6 +92,7 @@ void async_function_free(struct async_function *f);
 void async_wake(struct async_function *f);
 void async_item_free(struct async_item *item); /* in no list's count any more */
 void async_init_poll(struct async *a);
+void async_settled(struct async *a); /* one item less is settling */
 
 /* ---- async_end.c ---- */
 void async_item_start(struct async_item *item); /* taken out of `waiting`; running, or ending */
