@@ -17,12 +17,16 @@ const fault = (kind, message) => new (require('./errors.cjs')[kind])(message);
 
 /** Layers' modules are found by require; the platform or the function's owner may say otherwise. */
 function setModulePath(root) {
+  const Module = module.constructor; // require('module') would load the ESM loader
+  // The sandbox has these for ES modules, which know no NODE_PATH; for require its order counts, layers of one version first.
+  const folders = Module._nodeModulePaths;
+  Module._nodeModulePaths = (from) => folders(from).filter((path) => path !== '/node_modules' && path !== '/var/node_modules');
   if (process.env.NODE_PATH !== undefined) return;
   const major = process.versions.node.split('.')[0];
   const runtime = process.env.LAMBDA_RUNTIME_DIR || '/var/runtime';
   process.env.NODE_PATH = [`/opt/nodejs/node${major}/node_modules`, '/opt/nodejs/node_modules',
     `${runtime}/node_modules`, runtime, root].join(':');
-  module.constructor._initPaths(); // require('module') would load the ESM loader
+  Module._initPaths();
 }
 
 function split(name) {

@@ -494,6 +494,11 @@ class Packages(NodeCase):
         self.assertRegex(path[0], r"^/opt/nodejs/node\d+/node_modules$")
         self.assertEqual((path[1], path[-1]), ("/opt/nodejs/node_modules", self.folder))
 
+    def test_the_sandbox_links_for_es_modules_do_not_precede_node_path(self):
+        paths = self.answer("exports.handler = async () => [...module.paths, ...require.resolve.paths('x')];")
+        self.assertIn(os.path.join(self.folder, "node_modules"), paths)
+        self.assertFalse({"/node_modules", "/var/node_modules"} & set(paths), paths)
+
     def test_children_threads_and_fetch(self):
         source = ("const { Worker } = require('worker_threads'), { execFileSync } = require('child_process');\n"
                   "exports.handler = async () => { const w = new Worker('require(\"worker_threads\").parentPort.postMessage(5)', { eval: true });\n"

@@ -37,10 +37,16 @@ static const struct {
 	unsigned minor;
 } devices[] = {{"null", 3}, {"zero", 5}, {"full", 7}, {"random", 8}, {"urandom", 9}};
 
-static const struct {
+struct name_link {
 	const char *name, *target;
-} dev_links[] = {
+};
+
+static const struct name_link dev_links[] = {
 	{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
+};
+/* ES modules know nothing of NODE_PATH: above /var/task they find the layers' modules, then the runtime's. */
+static const struct name_link module_links[] = {
+	{"var/node_modules", "/opt/nodejs/node_modules"}, {"node_modules", "/var/runtime/node_modules"},
 };
 
 static int attach_at(int mount_fd, const char *root, const char *path, struct error *err)
@@ -86,6 +92,15 @@ static int make_system_names(const char *root, int root_fd, struct error *err)
 	return 0;
 }
 
+static int make_links(int folder, const struct name_link *links, size_t count, struct error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (symlinkat(links[i].target, folder, links[i].name) < 0)
+			return error_sys(err, "cannot make the link %s", links[i].name);
+	}
+	return 0;
+}
+
 static int make_dev(const char *root, struct error *err)
 {
 	static const char *const options[] = {"mode=0755", "size=64k", NULL};
@@ -100,10 +115,8 @@ static int make_dev(const char *root, struct error *err)
 		    fchmodat(dev, devices[i].name, 0666, 0) < 0)
 			return error_sys(err, "cannot make /dev/%s", devices[i].name);
 	}
-	for (size_t i = 0; i < ARRAY_LEN(dev_links); i++) {
-		if (symlinkat(dev_links[i].target, dev, dev_links[i].name) < 0)
-			return error_sys(err, "cannot make /dev/%s", dev_links[i].name);
-	}
+	if (make_links(dev, dev_links, ARRAY_LEN(dev_links), err) < 0)
+		return -1;
 	return mnt_set_attr(path, MOUNT_ATTR_RDONLY, err);
 }
 
@@ -117,6 +130,8 @@ static int build(const char *root, unsigned whom, struct error *err)
 	if (root_fd < 0)
 		return error_sys(err, "cannot open %s", root);
 	if (make_folders(root, root_fd, whom, err) < 0 || make_system_names(root, root_fd, err) < 0)
+		return -1;
+	if ((whom & FOR_SANDBOX) && make_links(root_fd, module_links, ARRAY_LEN(module_links), err) < 0)
 		return -1;
 	CLEANUP_CLOSE int etc = openat(root_fd, "etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (etc_write(etc, err) < 0)
