@@ -215,11 +215,12 @@ static void on_drain_limit(struct ev_timer *timer)
 
 static void check_drained(struct server *s)
 {
-	if (s->draining && s->front.conn_count == 0 && invoke_running(s->invoke) == 0)
+	bool busy = s->front.conn_count > 0 || invoke_running(s->invoke) > 0 || (s->services && services_busy(s->services));
+	if (s->draining && !busy)
 		stop(s);
 }
 
-static void on_invocations_drained(void *arg)
+static void on_idle(void *arg)
 {
 	check_drained(arg);
 }
@@ -237,9 +238,9 @@ static void on_drain(void *arg)
 	s->draining = true;
 	s->drain_limit.cb = on_drain_limit;
 	ev_timer_after(s->loop, &s->drain_limit, s->settings->drain_seconds * NS_PER_S);
-	invoke_drain(s->invoke, on_invocations_drained, s);
+	invoke_drain(s->invoke, on_idle, s);
 	if (s->services)
-		services_drain(s->services);
+		services_drain(s->services, on_idle, s);
 	http_server_drain(&s->front);
 	check_drained(s);
 }

@@ -247,8 +247,14 @@ void services_load(struct services *s, services_ready_cb *cb, void *arg)
 
 /* ---- life ---- */
 
-void services_drain(struct services *s)
+bool services_busy(const struct services *s)
 {
+	return async_busy(s->async);
+}
+
+void services_drain(struct services *s, void (*on_idle)(void *arg), void *arg)
+{
+	async_on_idle(s->async, on_idle, arg);
 	async_drain(s->async);
 	mappings_drain(s->mappings);
 }

@@ -32,7 +32,9 @@ struct services *services_new(const struct services_deps *deps, struct error *er
 void services_join_api(struct services *s, struct api_deps *deps);
 typedef void services_ready_cb(void *arg, const struct error *err);
 void services_load(struct services *s, services_ready_cb *cb, void *arg);
-void services_drain(struct services *s);     /* no new asynchronous invocations and batches */
+/* No new asynchronous invocations and batches. `on_idle` comes, once or several times, when services_busy has become false. */
+void services_drain(struct services *s, void (*on_idle)(void *arg), void *arg);
+bool services_busy(const struct services *s); /* what ran is not yet acknowledged in the store */
 void services_close(struct services *s);     /* the queue store; before services_free */
 void services_free(struct services *s);      /* NULL is fine */
 void services_gauges(struct services *s);    /* into metrics, before they are shown */
