@@ -87,8 +87,9 @@ bench: ## what the README claims, measured on this machine
 	ninja -C $(BUILD) --quiet bench-programs
 	bench/run.py
 
-soak: all ## 20,000 restores over all runtimes: no failed answer, nothing left (ARGS="--restores 2000")
+soak: all ## 20,000 restores over all runtimes (ARGS="--restores 2000"), 200 times kill -9 under 500 events/s: nothing failed, lost or left
 	BUILD=$(BUILD) MAYFLY_BUILD=$(CURDIR)/$(BUILD) python3 tests/soak/soak.py $(ARGS)
+	cd tests/e2e && BUILD=$(BUILD) MAYFLY_BUILD=$(CURDIR)/$(BUILD) E2E_KILLS=200 python3 test_events_kill.py
 
 test-vm: all ## cgroup v2 limits in a software-emulated guest
 	tests/vm/run --build $(BUILD)

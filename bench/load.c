@@ -31,6 +31,8 @@ struct options {
     const char *expect; /* the answer's body, compared without blanks; NULL: any */
     const char *credentials;
     const char *region;
+    struct sign_call call;
+    int status; /* of a good answer */
     const char *raw_path; /* a file with a whole request to send as it is */
     bool sign_each;
     bool burst;
@@ -194,7 +196,7 @@ static bool answer_is_good(const struct load *l, const char *head, const struct 
 {
     size_t len;
     const char *expect = l->options.expect;
-    return m->status == 200 && !wire_header(head, m->head_len, "x-amz-function-error", &len) &&
+    return m->status == l->options.status && !wire_header(head, m->head_len, "x-amz-function-error", &len) &&
            (!expect || same_text(expect, head + m->head_len, m->body_len));
 }
 
@@ -316,10 +318,21 @@ static void usage(void)
 {
     fputs("usage: bench-load --port N [--connections N] (--seconds S [--warmup S] | --requests N | --burst)\n"
           "                  [--path PATH] [--body TEXT] [--expect TEXT] [--raw FILE] [--limit S]\n"
-          "                  [--credentials FILE [--region R] [--sign-each]]\n"
+          "                  [--credentials FILE [--region R] [--sign-each] [--service NAME] [--type CONTENT-TYPE]\n"
+          "                   [--header name=value]] [--status N]\n"
           "--burst sends one request on every connection, all at once; wall_ms is until the last answer.\n",
           stderr);
     exit(2);
+}
+
+static void set_header(struct options *o, char *text)
+{
+    char *equals = strchr(text, '=');
+    if (!equals)
+        usage();
+    *equals = '\0';
+    o->call.name = text;
+    o->call.value = equals + 1;
 }
 
 static void parse_options(struct options *o, int argc, char **argv)
@@ -329,7 +342,8 @@ static void parse_options(struct options *o, int argc, char **argv)
         {"requests", 1, NULL, 'n'}, {"warmup", 1, NULL, 'w'},      {"limit", 1, NULL, 'l'},
         {"path", 1, NULL, 'P'},     {"body", 1, NULL, 'b'},        {"expect", 1, NULL, 'e'},
         {"raw", 1, NULL, 'r'},      {"credentials", 1, NULL, 'k'}, {"region", 1, NULL, 'R'},
-        {"sign-each", 0, NULL, 'E'}, {"burst", 0, NULL, 'B'},      {NULL, 0, NULL, 0}};
+        {"service", 1, NULL, 'S'},  {"type", 1, NULL, 'T'},        {"header", 1, NULL, 'H'},
+        {"status", 1, NULL, 'A'},   {"sign-each", 0, NULL, 'E'}, {"burst", 0, NULL, 'B'},      {NULL, 0, NULL, 0}};
     for (int c; (c = getopt_long(argc, argv, "", table, NULL)) != -1;) {
         switch (c) {
         case 'p': o->port = (uint16_t)atoi(optarg); break;
@@ -344,6 +358,10 @@ static void parse_options(struct options *o, int argc, char **argv)
         case 'r': o->raw_path = optarg; break;
         case 'k': o->credentials = optarg; break;
         case 'R': o->region = optarg; break;
+        case 'S': o->call.service = optarg; break;
+        case 'T': o->call.type = optarg; break;
+        case 'H': set_header(o, optarg); break;
+        case 'A': o->status = atoi(optarg); break;
         case 'E': o->sign_each = true; break;
         case 'B': o->burst = true; break;
         default: usage();
@@ -361,11 +379,14 @@ int main(int argc, char **argv)
                                  .path = "/",
                                  .body = "{}",
                                  .region = "us-east-1",
+                                 .call = {.service = "lambda", .type = "application/json"},
+                                 .status = 200,
                                  .warmup_seconds = 0.3,
                                  .limit_seconds = 30}};
     parse_options(&l.options, argc, argv);
     /* Two runs in one second must not send the same ids. */
     l.last_call_id = (uint64_t)getpid() << 32;
+    l.key.call = l.options.call;
     if (l.options.credentials && sign_key_load(&l.key, l.options.credentials, l.options.region) < 0)
         fail("no access key in", l.options.credentials);
     if (l.options.raw_path)

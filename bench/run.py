@@ -17,12 +17,12 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from lib import burst, cold, many, peers, procs, restore, server, warm  # noqa: E402
+from lib import burst, cold, events, many, peers, procs, restore, server, sqs, warm  # noqa: E402
 from lib.stats import progress, table  # noqa: E402
 from lib.subjects import LANGUAGES, ROOT, Bench  # noqa: E402
 
 SECTIONS = {"server": server, "cold": cold, "restore": restore, "many": many, "burst": burst, "warm": warm,
-            "peers": peers}
+            "events": events, "sqs": sqs, "peers": peers}
 
 # Name: (full, --quick)
 AMOUNTS = {
@@ -30,6 +30,7 @@ AMOUNTS = {
     "starts": (9, 2), "functions": (1000, 50), "bursts": (5, 1), "burst_settle_s": (1.5, 0.5), "peer_starts": (3, 1),
     "restores": (230, 12), "restore_settle_s": (0.03, 0.02), "restore_pool": (8, 4), "peer_colds": (20, 3),
     "many_pool": (16, 8), "busy": (200, 20), "busy_runs": (5, 1), "sustained_s": (10.0, 1.0),
+    "event_s": (3.0, 0.5), "batches": (2000, 100), "lag_samples": (100, 10),
     "thousand": (1000, 40), "thousand_sleep_ms": (12000, 1000),
 }
 

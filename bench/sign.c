@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SCOPE_FORMAT "%s/%s/lambda/aws4_request"
+#define SCOPE_FORMAT "%s/%s/%s/aws4_request"
 #define SIGNED_HEADERS "amz-sdk-invocation-id;content-type;host;x-amz-date"
 
 enum { HASH_LEN = SHA256_DIGEST_LENGTH, HEX_LEN = 2 * HASH_LEN + 1 };
@@ -38,7 +38,7 @@ static void derive(struct sign_key *k, const char *day)
     int first_len = snprintf(first, sizeof first, "AWS4%s", k->secret);
     hmac(first, (size_t)first_len, day, k->key);
     hmac(k->key, HASH_LEN, k->region, k->key);
-    hmac(k->key, HASH_LEN, "lambda", k->key);
+    hmac(k->key, HASH_LEN, k->call.service, k->key);
     hmac(k->key, HASH_LEN, "aws4_request", k->key);
     snprintf(k->day, sizeof k->day, "%s", day);
 }
@@ -71,13 +71,19 @@ int sign_post(struct sign_key *k, struct wire_buf *out, const char *path, uint16
     strftime(day, sizeof day, "%Y%m%d", &utc);
     derive(k, day);
     snprintf(id, sizeof id, "00000000-0000-4000-8000-%012llx", (unsigned long long)call_id & 0xffffffffffffu);
-    snprintf(scope, sizeof scope, SCOPE_FORMAT, day, k->region);
+    snprintf(scope, sizeof scope, SCOPE_FORMAT, day, k->region, k->call.service);
 
     sha256_hex(body, body_len, hash);
+    const struct sign_call *c = &k->call;
+    char extra[256] = "", more[160] = "";
+    if (c->name) {
+        snprintf(extra, sizeof extra, "%s:%s\n", c->name, c->value);
+        snprintf(more, sizeof more, ";%s", c->name);
+    }
     int len = snprintf(text, sizeof text,
-                       "POST\n%s\n\namz-sdk-invocation-id:%s\ncontent-type:application/json\nhost:127.0.0.1:%d\n"
-                       "x-amz-date:%s\n\n" SIGNED_HEADERS "\n%s",
-                       path, id, port, time_text, hash);
+                       "POST\n%s\n\namz-sdk-invocation-id:%s\ncontent-type:%s\nhost:127.0.0.1:%d\n"
+                       "x-amz-date:%s\n%s\n" SIGNED_HEADERS "%s\n%s",
+                       path, id, c->type, port, time_text, extra, more, hash);
     if (len < 0 || (size_t)len >= sizeof text)
         return -1;
     sha256_hex(text, (size_t)len, hash);
@@ -87,11 +93,12 @@ int sign_post(struct sign_key *k, struct wire_buf *out, const char *path, uint16
     hex(signature, hash);
 
     if (wire_buf_printf(out,
-                        "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\n"
-                        "X-Amz-Date: %s\r\namz-sdk-invocation-id: %s\r\n"
+                        "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: %s\r\n"
+                        "X-Amz-Date: %s\r\namz-sdk-invocation-id: %s\r\n%s%s%s%s"
                         "Authorization: AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=" SIGNED_HEADERS
-                        ", Signature=%s\r\nContent-Length: %zu\r\n\r\n",
-                        path, port, time_text, id, k->access_key, scope, hash, body_len) < 0)
+                        "%s, Signature=%s\r\nContent-Length: %zu\r\n\r\n",
+                        path, port, c->type, time_text, id, c->name ? c->name : "", c->name ? ": " : "", c->name ? c->value : "",
+                        c->name ? "\r\n" : "", k->access_key, scope, more, hash, body_len) < 0)
         return -1;
     return wire_buf_append(out, body, body_len);
 }

@@ -1,5 +1,5 @@
 /*
- * sign: AWS Signature Version 4 for the load generator's Lambda calls, header form, as the SDKs send it.
+ * sign: AWS Signature Version 4 for the load generator's calls, header form, as the SDKs send it.
  *
  * One thread. The key for a day is derived once and kept in the struct.
  */
@@ -10,11 +10,20 @@
 
 #include <time.h>
 
+/* What is signed besides the address: constant over a run. */
+struct sign_call {
+    const char *service; /* of the signature: "lambda" */
+    const char *type;    /* Content-Type */
+    const char *name;    /* one more header, lower case, behind "x-amz-date" in the alphabet; NULL: none */
+    const char *value;
+};
+
 struct sign_key {
     char access_key[132];
     char secret[132];
     char region[32];
     char day[9]; /* of the derived key; empty until the first signature */
+    struct sign_call call;
     unsigned char key[32];
 };
 

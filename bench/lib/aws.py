@@ -30,16 +30,16 @@ class Signer:
         self.access, self.secret = section["aws_access_key_id"], section["aws_secret_access_key"]
         self.region = region
 
-    def headers(self, method, host, path, query, body, extra):
+    def headers(self, method, host, path, query, body, extra, service="lambda"):
         now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         headers = {"host": host, "x-amz-date": now, **{k.lower(): v for k, v in extra.items()}}
         names = ";".join(sorted(headers))
         canonical = "\n".join([
             method, urllib.parse.quote(path, safe="/-_.~%"), query,
             *(f"{name}:{headers[name]}" for name in sorted(headers)), "", names, hashlib.sha256(body).hexdigest()])
-        scope = f"{now[:8]}/{self.region}/lambda/aws4_request"
+        scope = f"{now[:8]}/{self.region}/{service}/aws4_request"
         key = _hmac(("AWS4" + self.secret).encode(), now[:8])
-        for part in (self.region, "lambda", "aws4_request"):
+        for part in (self.region, service, "aws4_request"):
             key = _hmac(key, part)
         digest = hashlib.sha256(canonical.encode()).hexdigest()
         signature = _hmac(key, f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{digest}").hex()
@@ -71,6 +71,27 @@ class Client:
         if answer.status not in want:
             raise ApiError(f"{method} {path}", answer.status, text)
         return json.loads(text) if text else {}
+
+    def target(self, service, target, body, version="1.0"):
+        """A call of a service that names its operation in X-Amz-Target."""
+        data = json.dumps(body).encode()
+        extra = {"content-type": f"application/x-amz-json-{version}", "x-amz-target": target}
+        self.connection.request("POST", "/", data, self.signer.headers("POST", self.host, "/", "", data, extra, service))
+        answer = self.connection.getresponse()
+        text = answer.read()
+        if answer.status != 200:
+            raise ApiError(target, answer.status, text)
+        return json.loads(text) if text else {}
+
+    def form(self, service, fields):
+        """A call of the query protocol; its answer is not looked at."""
+        data = urllib.parse.urlencode(fields).encode()
+        extra = {"content-type": "application/x-www-form-urlencoded"}
+        self.connection.request("POST", "/", data, self.signer.headers("POST", self.host, "/", "", data, extra, service))
+        answer = self.connection.getresponse()
+        text = answer.read()
+        if answer.status != 200:
+            raise ApiError(fields["Action"], answer.status, text)
 
     def create(self, name, runtime, handler, package, memory_mb, timeout_s=30, **more):
         """CreateFunction; see wait() for when it can be called."""
