@@ -15,7 +15,7 @@
 #include "services/events/scheduler.h"
 #include "services/queue/sqs_api.h"
 
-#define SERVICE_BODY_MAX (1u << 20)
+#define SERVICE_BODY_MAX (4u << 20) /* PutEvents takes 1 MiB of events, whose quotes are escaped */
 #define SQS_FORM_MAX (4u << 20) /* a form's escapes make a batch of 1 MiB up to three times as long */
 
 enum { ROW_SQS, ROW_BUS, ROW_SCHEDULER, ROWS };
@@ -281,6 +281,46 @@ void services_free(struct services *s)
 	free(s);
 }
 
+static bool add_queue(void *arg, struct str name, const struct queue_stats *stats)
+{
+	struct queue_stats *sum = arg;
+	sum->visible += stats->visible;
+	sum->leased += stats->leased;
+	sum->delayed += stats->delayed;
+	return true;
+}
+
+static void queue_gauges(struct services *s)
+{
+	struct queue_stats sum = {0};
+	struct sqs_counts sqs;
+	sqs_count(s->sqs, &sqs);
+	metrics_set(s->deps.metrics, METRIC_QUEUE_SENT, 0, 0, sqs.sent);
+	metrics_set(s->deps.metrics, METRIC_QUEUE_RECEIVED, 0, 0, sqs.received);
+	queue_list(s->queue, STR("sqs/"), STR(""), add_queue, &sum);
+	metrics_set(s->deps.metrics, METRIC_QUEUE_MESSAGES, QUEUE_LABEL_VISIBLE, 0, sum.visible);
+	metrics_set(s->deps.metrics, METRIC_QUEUE_MESSAGES, QUEUE_LABEL_LEASED, 0, sum.leased);
+	metrics_set(s->deps.metrics, METRIC_QUEUE_MESSAGES, QUEUE_LABEL_DELAYED, 0, sum.delayed);
+}
+
+static void event_gauges(struct services *s)
+{
+	struct mappings_counts mappings;
+	struct bus_counts bus;
+	struct scheduler_counts scheduler;
+	mappings_count(s->mappings, &mappings);
+	bus_count(s->bus, &bus);
+	scheduler_count(s->scheduler, &scheduler);
+	metrics_set(s->deps.metrics, METRIC_MAPPINGS, 0, 0, mappings.enabled);
+	metrics_set(s->deps.metrics, METRIC_MAPPING_RUNNING, 0, 0, mappings.in_flight);
+	metrics_set(s->deps.metrics, METRIC_EVENTS_PUT, 0, 0, bus.put);
+	metrics_set(s->deps.metrics, METRIC_EVENTS_MATCHED, 0, 0, bus.matched);
+	metrics_set(s->deps.metrics, METRIC_EVENTS_DELIVERED, 0, 0, bus.delivered);
+	metrics_set(s->deps.metrics, METRIC_EVENTS_FAILED, 0, 0, bus.failed + scheduler.dead);
+	metrics_set(s->deps.metrics, METRIC_SCHEDULE_FIRES, 0, 0, bus.scheduled + scheduler.fired);
+	metrics_set(s->deps.metrics, METRIC_SCHEDULE_MISSED, 0, 0, bus.missed + scheduler.missed);
+}
+
 void services_gauges(struct services *s)
 {
 	struct async_counts async;
@@ -288,6 +328,8 @@ void services_gauges(struct services *s)
 	metrics_set(s->deps.metrics, METRIC_ASYNC_WAITING, 0, 0, async.waiting);
 	metrics_set(s->deps.metrics, METRIC_ASYNC_AGE, 0, 0, (uint64_t)async.oldest_age_ms / 1000);
 	metrics_set(s->deps.metrics, METRIC_ASYNC_LAG, 0, 0, (uint64_t)async.lag_ms / 1000);
+	queue_gauges(s);
+	event_gauges(s);
 }
 
 void services_function_deleted(struct services *s, struct str name)

@@ -78,7 +78,7 @@ static void print_line(struct cli *cli, const json_t *line, bool names)
 	}
 	clock_format(when, sizeof when, "%Y-%m-%dT%H:%M:%S.%LZ", cli_json_int(line, "at"));
 	clock_format(next, sizeof next, "%H:%M:%S.%LZ", next_ms);
-	printf("%s  %s  %s%-11s%s", when, cli_json_text(line, "requestId", "?"), term_out(cli, style), step, term_out(cli, TERM_PLAIN));
+	printf("%s  %s  %s%s%s", when, cli_json_text(line, "requestId", "?"), term_out(cli, style), step, term_out(cli, TERM_PLAIN));
 	if (names)
 		printf("  %s", cli_json_text(line, "function", "?"));
 	if (cli_json_int(line, "attempt"))

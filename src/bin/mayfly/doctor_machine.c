@@ -82,6 +82,38 @@ static void check_java(struct finding *f, const struct settings *settings)
 	check_family(f, settings, RUNTIME_JAVA);
 }
 
+/* Beside this program as mayflyd looks for it (startup.c), or where it was built. */
+static bool runtimes_have(const char *name)
+{
+	static const char *const places[] = {"runtimes", "../runtimes", "../share/mayfly/runtimes", NULL};
+	char path[4096 + 100], own[4096];
+	ssize_t n = readlink("/proc/self/exe", own, sizeof own - 1);
+	own[n < 0 ? 0 : n] = '\0';
+	char *slash = strrchr(own, '/');
+	if (slash)
+		*slash = '\0';
+	for (size_t i = 0; slash && places[i]; i++) {
+		snprintf(path, sizeof path, "%s/%s/python/bootstrap.py", own, places[i]);
+		if (access(path, F_OK) < 0)
+			continue;
+		snprintf(path, sizeof path, "%s/%s/%s", own, places[i], name);
+		return access(path, F_OK) == 0;
+	}
+	snprintf(path, sizeof path, MAYFLY_RUNTIMES "/%s", name);
+	return access(path, F_OK) == 0;
+}
+
+static void check_sdks(struct finding *f, const struct settings *settings)
+{
+	bool python = access("/usr/lib/python3/dist-packages/boto3", F_OK) == 0;
+	bool nodejs = runtimes_have("node_modules/@aws-sdk/client-lambda/package.json");
+	finding_set(f, python && nodejs ? FINDING_GOOD : FINDING_NOTE, "%s, %s", python ? "boto3" : "no boto3",
+	            nodejs ? "@aws-sdk clients" : "no @aws-sdk clients");
+	if (!python || !nodejs)
+		finding_remedy(f, "%s%s%s; until then, functions bring their own", python ? "" : "apt-get install python3-boto3",
+		               python || nodejs ? "" : ", and ", nodejs ? "" : "run tools/build-sdks in the source folder (and make install again)");
+}
+
 static void check_descriptors(struct finding *f, const struct settings *settings)
 {
 	struct rlimit limit;
@@ -156,6 +188,7 @@ static const struct doctor_row rows[] = {
 	{"python", "runtimes python3.x", check_python},
 	{"nodejs", "runtimes nodejs2x.x", check_nodejs},
 	{"java", "runtimes java17 and java21", check_java},
+	{"SDKs", "functions that use services", check_sdks},
 	{"descriptors", "connections and environments", check_descriptors},
 	{"memory", "environments", check_memory},
 	{"disk", "the data folder", check_disk},

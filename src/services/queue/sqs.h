@@ -10,8 +10,7 @@
  * scope messageGroup: the group is put before the id). Long polling = wait_ms.
  *
  * Limits as AWS: 1 MiB message and batch, 10 a batch, 120,000 in flight (OverLimit; FIFO queues and long polls get nothing instead), 14 days,
- * 12 h visibility. Not as AWS: a deleted queue's name may be used again at once; a FIFO message whose visibility ended may be deleted with its
- * old handle until it is received again; KMS keys are kept and shown, nothing is encrypted.
+ * 12 h visibility. Not as AWS: a deleted queue's name may be used again at once; KMS keys are kept and shown, nothing is encrypted.
  * A queue without a Policy admits its own account's services and identities; with one, its statements are asked too (core/policy).
  *
  * One loop; callbacks from the loop, never from inside the call, exactly once. */
