@@ -1,6 +1,7 @@
 """The program itself: finding the server, help, errors, logs, top, doctor, completion."""
 import json
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -168,6 +169,25 @@ class Machine(CliCase):
         text = self.out("doctor", status=1)
         self.assertIn("lacks: memory cpu pids", text)
         self.assertIn("mount -t cgroup2", text)
+
+    def test_doctor_tells_which_sdks_functions_find(self):
+        """Those of the runtimes beside the program."""
+        program = os.path.join(self.folder, "installed", "bin", "mayfly")
+        runtimes = os.path.join(self.folder, "installed", "share", "mayfly", "runtimes")
+        os.makedirs(os.path.dirname(program))
+        os.makedirs(os.path.join(runtimes, "python"))
+        shutil.copy2(MAYFLY, program)
+        self.write(os.path.join(runtimes, "python", "bootstrap.py"), "")
+
+        def row():
+            done = subprocess.run([program, "doctor", "--output", "json"], env=self.env, capture_output=True, text=True, timeout=LIMIT_SECONDS)
+            return next(r for r in json.loads(done.stdout) if r["name"] == "SDKs")
+
+        self.assertRegex(row()["finding"], "boto3, no @aws-sdk clients$")
+        self.assertIn("tools/build-sdks", row()["remedy"])
+        os.makedirs(os.path.join(runtimes, "node_modules", "@aws-sdk", "client-lambda"))
+        self.write(os.path.join(runtimes, "node_modules", "@aws-sdk", "client-lambda", "package.json"), "{}")
+        self.assertRegex(row()["finding"], "boto3, @aws-sdk clients$")
 
     def test_bash_completion(self):
         self.deploy()
