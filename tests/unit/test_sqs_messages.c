@@ -302,6 +302,7 @@ TEST(an_old_handle_does_not_delete_what_was_received_again)
 	CHECK_STR(at(RECEIVE("q"), "Messages.0.Body"), "m");
 	snprintf(handle, sizeof handle, "%s", at(RECEIVE("q.fifo"), "Messages.0.ReceiptHandle"));
 	rig.now_ms += 1001;
+	CHECK(strstr(refusal("DeleteMessage", "{" URL("q.fifo") ",'ReceiptHandle':'%s'}", handle), "Reason: The receipt handle has expired."));
 	CHECK_STR(at(RECEIVE("q.fifo"), "Messages.0.Body"), "m");
 	CHECK(strstr(refusal("DeleteMessage", "{" URL("q.fifo") ",'ReceiptHandle':'%s'}", handle), "Reason: The receipt handle has expired."));
 	rig_teardown();

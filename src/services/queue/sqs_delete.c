@@ -6,12 +6,21 @@
 #include "services/queue/sqs_later.h"
 #include "services/queue/sqs_message.h"
 
+struct ending;
+
+struct look { /* at one message of a FIFO queue */
+	struct ending *e;
+	size_t at;
+};
+
 struct ending {
 	struct sqs_call *call;
 	bool is_batch, changes; /* changes: the visibility, else deletes */
 	struct sqs_batch batch;
 	struct queue_receipt receipts[SQS_BATCH_MAX];
 	struct queue_extend leases[SQS_BATCH_MAX];
+	size_t looking;
+	struct look looks[SQS_BATCH_MAX];
 };
 
 /* ---- what is asked for ---- */
@@ -58,15 +67,20 @@ static struct str handle_of(const struct ending *e, size_t i)
 	return json_value_text(json_object_get(e->is_batch ? e->batch.entries[i].in : e->call->in, "ReceiptHandle"));
 }
 
-/* Deleting twice is fine, and so is deleting with the handle of an earlier receive, which does nothing; but order would suffer. */
-static int judge(struct ending *e, size_t i, enum error_code result, struct sqs_fault *f)
+static int expired(const struct ending *e, size_t i, struct sqs_fault *f)
 {
 	struct str handle = handle_of(e, i);
-	if (result == ERR_OK || (!e->changes && !(result == ERR_STALE && e->call->queue->rules.fifo)))
-		return 0;
 	return sqs_fault_set(f, SQS_INVALID_PARAMETER, "Value " STR_FMT " for parameter ReceiptHandle is invalid. Reason: %s", STR_ARG(handle),
 	                     e->changes ? "Message does not exist or is not available for visibility timeout change."
 	                                : "The receipt handle has expired.");
+}
+
+/* Deleting twice is fine, and so is deleting with the handle of an earlier receive, which does nothing; but order would suffer. */
+static int judge(const struct ending *e, size_t i, enum error_code result, struct sqs_fault *f)
+{
+	if (result == ERR_OK || (!e->changes && !(result == ERR_STALE && e->call->queue->rules.fifo)))
+		return 0;
+	return expired(e, i, f);
 }
 
 static void on_ended(void *arg, const enum error_code *results, size_t n, const struct error *err)
@@ -115,6 +129,37 @@ static void run(struct ending *e)
 		sqs_call_error(e->call, &err);
 }
 
+static void looked(struct ending *e)
+{
+	if (--e->looking == 0)
+		run(e);
+}
+
+static void on_looked(void *arg, struct list *messages, size_t n, const struct error *err)
+{
+	const struct look *look = arg;
+	struct ending *e = look->e;
+	struct sqs_entry *entry = &e->batch.entries[look->at];
+	const struct queue_message *m = LIST_FIRST(messages, struct queue_message, link);
+	if (!err && m && m->visible_ms <= queue_now_ms(e->call->sqs->deps.queue))
+		entry->failed = expired(e, look->at, &entry->fault) < 0;
+	looked(e);
+}
+
+/* Of a FIFO queue only what is still invisible is deleted: another may be about to be given it. */
+static void look_and_run(struct ending *e)
+{
+	struct sqs_queue *q = e->call->queue;
+	e->looking = 1;
+	for (size_t i = 0; i < e->batch.n && !e->changes && q->rules.fifo; i++) {
+		e->looks[i] = (struct look){e, i};
+		if (!e->batch.entries[i].failed &&
+		    queue_find(q->sqs->deps.queue, str_from(q->stored), e->receipts[i].sequence, on_looked, &e->looks[i], NULL) == 0)
+			e->looking++;
+	}
+	looked(e);
+}
+
 static struct ending *ending_new(struct sqs_call *call, bool changes, bool is_batch)
 {
 	struct ending *e = calloc(1, sizeof *e);
@@ -134,7 +179,7 @@ static void end_one(struct sqs_call *call, bool changes)
 	if (read_entry(e, 0, call->in, &call->fault) < 0)
 		sqs_call_fail(call);
 	else
-		run(e);
+		look_and_run(e);
 }
 
 static void end_many(struct sqs_call *call, bool changes, const char *word)
@@ -148,7 +193,7 @@ static void end_many(struct sqs_call *call, bool changes, const char *word)
 		struct sqs_entry *entry = &e->batch.entries[i];
 		entry->failed = read_entry(e, i, entry->in, &entry->fault) < 0;
 	}
-	run(e);
+	look_and_run(e);
 }
 
 void sqs_delete_message(struct sqs_call *call)
