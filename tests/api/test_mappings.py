@@ -3,7 +3,7 @@ import json
 import subprocess
 import time
 
-from api_case import ACCOUNT, ARN, REGION, ApiCase, main, needs_server, unique
+from api_case import ACCOUNT, ARN, REGION, ApiCase, main, needs_current_sdk, needs_server, unique
 
 QUEUES = "arn:aws:sqs:%s:%s:" % (REGION, ACCOUNT)
 GONE = "The resource you requested does not exist."
@@ -88,6 +88,7 @@ class Mappings(ApiCase):
         self.fails(404, "ResourceNotFoundException", GONE, self.client.get_event_source_mapping, UUID=uuid)
         self.fails(404, "ResourceNotFoundException", GONE, self.client.update_event_source_mapping, UUID=uuid, BatchSize=1)
 
+    @needs_current_sdk
     def test_all_settings(self):
         pattern = '{"body":{"kind":["a"]}}'
         made = self.map(BatchSize=50, MaximumBatchingWindowInSeconds=3, FilterCriteria={"Filters": [{"Pattern": pattern}]}, Enabled=False,
@@ -134,6 +135,7 @@ class Mappings(ApiCase):
         self.fails(400, "InvalidParameterValueException", "Unrecognized event source.", create, FunctionName=self.function)
         self.fails(404, "ResourceNotFoundException", "Function not found: %snope" % ARN, create, EventSourceArn=self.queue, FunctionName="nope")
 
+    @needs_current_sdk
     def test_constraints(self):
         for more, text in (
                 ({"BatchSize": 10001}, "Value '10001' at 'batchSize' failed to satisfy constraint: Member must have value less than or equal to 10000"),
@@ -165,6 +167,7 @@ class Mappings(ApiCase):
         self.assertEqual(listed(FunctionName="nope"), [])
         self.assertLessEqual(set(made + [other]), set(listed()))
 
+    @needs_current_sdk
     def test_tags(self):
         made = self.map(Tags={"a": "1"})
         arn = made["EventSourceMappingArn"] if "EventSourceMappingArn" in made else \

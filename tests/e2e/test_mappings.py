@@ -30,6 +30,8 @@ def sign(form):
     key = ("AWS4" + os.environ["AWS_SECRET_ACCESS_KEY"]).encode()
     for part in scope:
         key = hmac.new(key, part.encode(), "sha256").digest()
+    if "_X_AMZN_TRACE_ID" in os.environ:
+        headers["x-amzn-trace-id"] = os.environ["_X_AMZN_TRACE_ID"]
     headers["authorization"] = "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%s" % (
         os.environ["AWS_ACCESS_KEY_ID"], "/".join(scope), names, hmac.new(key, text.encode(), "sha256").hexdigest())
     return headers
@@ -168,6 +170,20 @@ class Mappings(unittest.TestCase):
         self.assertEqual(json.loads(answer["Messages"][0]["Body"])["id"], "poison")
         notes = self.notes(lambda n: len(n) >= 3)
         self.assertEqual(sorted((n["id"], n["count"]) for n in notes), [("fine", 1), ("poison", 1), ("poison", 2)])
+        self.until_left(url, 0)
+
+    def test_recursion_ends(self):
+        """A function that sends to its own queue: stopped after 16 turns, and the message is dead."""
+        dead = self.queue("dead")
+        url = self.queue("jobs", VisibilityTimeout="6", RedrivePolicy=json.dumps({"deadLetterTargetArn": self.arn(dead), "maxReceiveCount": "5"}))
+        code = CODE.split("def handler")[0] + "def handler(event, context):\n    for record in event['Records']:\n        send(record['body'])\n"
+        function = self.server.deploy({"app.py": code}, Timeout=5, MemorySize=1769, Environment={"Variables": {"OUT": url}})
+        self.map(url, function, BatchSize=1)
+        self.sqs.send_message(QueueUrl=url, MessageBody="round and round")
+        self.until_left(dead, 1, 60)
+        time.sleep(0.5)
+        events = self.server.client("logs").filter_log_events(logGroupName="/aws/lambda/" + function, filterPattern="REPORT")["events"]
+        self.assertEqual(len([e for e in events if e["message"].startswith("REPORT")]), 16)
         self.until_left(url, 0)
 
     def test_filters_delete(self):
