@@ -2,21 +2,22 @@
  * through a table that the program hands in (core/spec/delivery.h).
  *
  * Where things are. kv "events/bus/NAME" (the bus "default" is always there, without a key), "events/rule/BUS/NAME": {"Format":1, "EventPattern" or
- * "ScheduleExpression", "State", "Description", "Arn", "Created", "Targets":[...], "Tags":{}}: a rule and its targets are one record.
- * In memory: each bus has its enabled rules with their compiled patterns, and an index by `source` and `detail-type` where the pattern
- * fixes them, so that a put looks at few rules.
+ * "ScheduleExpression", "State", "Description", "Created", "Enabled" (rates count from it), "Targets":[...], "Tags":{}}: a rule and its targets are one record.
+ * In memory: each bus has its rules with their compiled patterns; where a pattern fixes `source` its hash is looked at first, so that a put
+ * walks the event for few rules.
  *
  * PutEvents: an event is made (id, time, account, region, resources), matched against the bus's rules, and delivered to every target of each that
- * matches; the entry is answered when all deliveries are durable. One that fails for good goes to the target's DeadLetterConfig queue (with AWS's
- * attributes RULE_ARN, TARGET_ARN, ERROR_CODE, ERROR_MESSAGE), else it is counted and dropped, as on AWS; one that may be done later makes the
- * entry fail (InternalException), so that the client sends it again, and is tried again here too while the retry policy allows
- * (store queue "fire/RULE").
+ * matches; the entry is answered when each delivery is durable at its target, or in the store queue "fire/rule": there goes what a target
+ * may take later, to be tried again as the target's RetryPolicy says (target_queue.h), and what it refused for good where there is a
+ * DeadLetterConfig (AWS's attributes RULE_ARN, TARGET_ARN, ERROR_CODE, ERROR_MESSAGE, ...; the body is the event). Refused for good without
+ * one: counted and dropped, as on AWS. An entry fails (InternalFailure) only when even that could not be stored: the client sends it again.
+ * Events to a bus that is not there are accepted and gone, as on AWS.
  * A target bus (event-bus ARN) is delivered to at once, at most BUS_HOPS_MAX deep.
  *
  * Scheduled rules: due at wall time; delivered with time, source "aws.events", detail-type "Scheduled Event", resources [rule ARN].
- * Fires that were missed while the server was down or the clock jumped forward are not made up for, as AWS rules do not; a clock
- * set back makes no time fire twice (the last one is remembered, kv "events/fired/BUS/NAME", written after the delivery; deliveries carry
- * `once` = rule + time, so a crash between the two is not seen either).
+ * A time is fired up to a minute late; fires that were missed by more (the server was down, the clock jumped forward) are not made up for, as AWS
+ * rules do not; a clock set back makes no time fire twice (the last one is remembered, kv "events/fired/BUS/NAME", written after the
+ * delivery; deliveries carry `once`, made of rule, target and time, so a crash between the two is not seen either).
  *
  * One loop. */
 #ifndef MAYFLY_SERVICES_EVENTS_BUS_H
@@ -65,7 +66,7 @@ void bus_deliver(struct bus *b, const struct delivery *d, delivery_cb *cb, void 
 
 /* X-Amz-Target AWSEvents.*, JSON 1.1; `service` is the struct bus. Errors {"__type","message"}. Operations that are there: Create-, Delete-, Describe-,
  * ListEventBus(es), Put-, Delete-, Describe-, List-, Enable-, DisableRule(s), ListRuleNamesByTarget, Put-, RemoveTargets, ListTargetsByRule,
- * PutEvents, TestEventPattern, Tag-, UntagResource, ListTagsForResource, PutPermission, RemovePermission. */
+ * PutEvents, TestEventPattern, Tag-, UntagResource, ListTagsForResource, PutPermission, RemovePermission (kept and shown: there is one account only), UpdateEventBus. */
 service_answer_fn bus_answer;
 extern const char bus_target[]; /* "AWSEvents." */
 
