@@ -241,6 +241,19 @@ def handler(event, context):
             seen.add(json.loads(self.message(url)["Body"])["requestContext"]["requestId"])
             self.assertLessEqual(seen, sent)
 
+    def test_a_graceful_end_runs_nothing_twice(self):
+        name = self.create()
+        url, arn = self.queue()
+        self.configure(name, DestinationConfig={"OnSuccess": {"Destination": arn}})
+        sent = {self.event(name, {"sleep": 0.5}) for _ in range(5)}
+        while sum(self.starts(name, i) for i in sent) < 5:
+            time.sleep(0.02)
+        self.assertEqual(self.server.stop(), 0)
+        self.server.start(listen=self.server.url.split("//")[1])
+        seen = [json.loads(self.message(url)["Body"])["requestContext"]["requestId"] for _ in sent]
+        self.assertEqual(sorted(seen), sorted(sent))
+        self.assertEqual([self.starts(name, i) for i in sent], [1] * 5)
+
 
 if __name__ == "__main__":
     main()
