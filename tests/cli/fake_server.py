@@ -76,6 +76,9 @@ class FakeServer:
     def __init__(self):
         self.functions, self.calls, self.events, self.answers = {}, [], [], {}
         self.metrics, self.environments, self.images, self.snapshot_default = "", [], [], "auto"
+        self.pages = {}                        # below /_mayfly/, signed: path -> answer
+        self.queues, self.moves, self.move_polls, self.purged = set(), [], 0, []
+        self.move_end = {"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": 4}
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -132,6 +135,10 @@ class FakeServer:
             return 200, {"version": "test", "running": {"counts": {}, "environments": self.environments, "stand_ins": {"python3.9": "/usr/bin/python3.11"}}}
         if path == "/_mayfly/snapshots":
             return 200, {"default": self.snapshot_default, "images": 1, "file_bytes": 3 << 20, "resident_bytes": 5 << 20, "versions": self.images}
+        if urllib.parse.unquote(path) in self.pages:
+            return 200, self.pages[urllib.parse.unquote(path)]
+        if path.startswith("/_mayfly/"):
+            raise Fault(404, "UnknownOperationException", "There is no such page below /_mayfly/.")
         if path == "/":
             return self.route_root(request, json.loads(body) if body[:1] == b"{" else body)
         return self.route_lambda(request, path, query, body, extra)
@@ -139,6 +146,8 @@ class FakeServer:
     def route_root(self, request, ask):
         if isinstance(ask, bytes):
             return 200, b"<GetCallerIdentityResponse><Account>000000000000</Account></GetCallerIdentityResponse>"
+        if request.headers["X-Amz-Target"].startswith("AmazonSQS."):
+            return 200, self.route_sqs(request.headers["X-Amz-Target"].partition(".")[2], ask)
         if request.headers["X-Amz-Target"] != "Logs_20140328.FilterLogEvents":
             raise Fault(400, "UnknownOperationException", "")
         if ask["logGroupName"] != "/aws/lambda/thumb":
@@ -148,6 +157,25 @@ class FakeServer:
                   ask.get("mayflyRequestId", "") in e["message"]]
         more = {"nextToken": str(first + 2)} if len(events) > first + 2 else {}
         return 200, {"events": events[first:first + 2], **more}
+
+    def route_sqs(self, operation, ask):
+        if operation == "GetQueueUrl":
+            if ask["QueueName"] not in self.queues:
+                raise Fault(400, "QueueDoesNotExist", "The specified queue does not exist.")
+            return {"QueueUrl": "http://anywhere/000000000000/" + ask["QueueName"]}
+        if operation == "GetQueueAttributes":
+            return {"Attributes": {"QueueArn": "arn:aws:sqs:us-east-1:000000000000:" + ask["QueueUrl"].rpartition("/")[2]}}
+        if operation == "StartMessageMoveTask":
+            self.moves.append(ask)
+            self.move_polls = 0
+            return {"TaskHandle": "h"}
+        if operation == "ListMessageMoveTasks":
+            self.move_polls += 1
+            return {"Results": [self.move_end if self.move_polls >= 3 else {"Status": "RUNNING", "ApproximateNumberOfMessagesMoved": 1}]}
+        if operation == "PurgeQueue":
+            self.purged.append(ask["QueueUrl"])
+            return {}
+        raise Fault(400, "UnknownOperationException", operation)
 
     def route_lambda(self, request, path, query, body, extra):
         method, parts = request.command, [urllib.parse.unquote(p) for p in path.strip("/").split("/")]
