@@ -160,13 +160,13 @@ static inline void send(struct bench *b, const char *name)
 
 static inline struct invocation *first(struct bench *b)
 {
-	return LIST_FIRST(&b->invoke.list, struct invocation, link);
+	ASSERT(!list_empty(&b->invoke.list));
+	return CONTAINER_OF(b->invoke.list.next, struct invocation, link);
 }
 
 static inline void answer_first(struct bench *b, enum invoke_outcome outcome, const char *text, enum error_code refusal)
 {
 	struct invocation *inv = first(b);
-	ASSERT(inv);
 	list_remove(&inv->link);
 	b->invoke.running--;
 	http_blob_release(&inv->payload);
