@@ -265,6 +265,39 @@ TEST(batches_have_room)
 	finish();
 }
 
+TEST(ordered_messages_of_one_receive_never_run_beside_each_other)
+{
+	CHECK(begin());
+	source.info.ordered = true;
+	CHECK_INT(ask_create(MAP("")), ERR_OK);
+	for (unsigned i = 0; i < 6; i++) {
+		char *body = malloc(1u << 20);
+		memset(body, 'x', 1u << 20);
+		send_body(i < 5 ? "a" : "b", body, 1u << 20, "g");
+	}
+	UNTIL(functions.count == 1);
+	settle(&rig);
+	CHECK_INT(functions.begun, 1);
+	succeed("null");
+	UNTIL(functions.count == 1);
+	CHECK_STR(source.removed, "a a a a a ");
+	succeed("null");
+	CHECK_STR(source.removed, "a a a a a b ");
+	finish();
+}
+
+TEST(several_batches_of_one_receive)
+{
+	BEGIN(",\"BatchSize\":2");
+	send("a b c d e f g h i j k");
+	UNTIL(functions.count == 5);
+	CHECK_INT(source.receives, 1);
+	succeed("null");
+	CHECK_STR(source.removed, "a b ");
+	UNTIL(functions.count == 5);
+	finish();
+}
+
 TEST(concurrency_grows)
 {
 	BEGIN(",\"BatchSize\":1");
@@ -433,6 +466,6 @@ TEST(functions_that_are_gone)
 
 TESTS(T(defaults_and_states), T(rules), T(one_mapping_a_pair), T(restart), T(writes_that_fail), T(tags), T(batches_end), T(partial_answers),
       T(partial_answers_keep_the_order_of_groups), T(filters_delete), T(window), T(full_batch_ends_the_window), T(batches_have_room),
-      T(concurrency_grows), T(concurrency_is_limited), T(throttled_batches_wait), T(no_memory_for_the_event), T(recursion),
+      T(ordered_messages_of_one_receive_never_run_beside_each_other), T(several_batches_of_one_receive), T(concurrency_grows), T(concurrency_is_limited), T(throttled_batches_wait), T(no_memory_for_the_event), T(recursion),
       T(deletion_waits_for_batches), T(what_is_held_is_given_back), T(a_throttled_batch_is_given_back_when_it_is_disabled),
       T(sources_that_fail), T(functions_that_are_gone))

@@ -95,11 +95,14 @@ static void cut_batches(struct mapping *m)
 {
 	struct mapping_poller *p = &m->poll;
 	while (p->held_count && (p->due || is_full(m))) {
+		if (p->rest && p->in_flight)
+			return;
 		if (p->in_flight >= p->limit) {
 			note_blocked(m);
 			return;
 		}
 		start_batch(m);
+		p->rest = p->ordered && p->held_count;
 	}
 	if (p->held_count)
 		return;
@@ -212,10 +215,22 @@ static bool can_receive(struct mapping *m, struct error *err)
 {
 	const struct mapping_config *c = &m->config;
 	struct registry_target target;
-	struct source_info info;
+	struct source_info info = {0};
 	if (registry_resolve(m->all->deps.registry, c->ref.name, c->ref.qualifier, &target, err) < 0 && err->code == ERR_NOT_FOUND)
 		return false;
-	return c->source->ops->info(c->source->arg, str_from(c->arn), &info, err) == 0;
+	if (c->source->ops->info(c->source->arg, str_from(c->arn), &info, err) < 0)
+		return false;
+	m->poll.ordered = info.ordered;
+	return true;
+}
+
+/* Several batches at once where neither a window nor an order forbids it: a receive costs a commit. */
+static unsigned room_for(const struct mapping *m)
+{
+	const struct mapping_poller *p = &m->poll;
+	unsigned batches = m->config.window_s || p->ordered ? 1 : p->limit - p->in_flight;
+	uint64_t room = (uint64_t)batches * m->config.batch_size - p->held_count;
+	return room < RECEIVE_MAX ? (unsigned)room : RECEIVE_MAX;
 }
 
 static void receive(struct mapping *m)
@@ -223,10 +238,8 @@ static void receive(struct mapping *m)
 	struct mapping_poller *p = &m->poll;
 	const struct mapping_config *c = &m->config;
 	struct error err = {0};
-	unsigned room = c->batch_size - p->held_count;
 	if (can_receive(m, &err))
-		p->receiving = c->source->ops->receive(c->source->arg, str_from(c->arn), room < RECEIVE_MAX ? room : RECEIVE_MAX,
-		                                       BATCH_BYTES_MAX - p->held_bytes, wait_ms(m), on_received, m, &err);
+		p->receiving = c->source->ops->receive(c->source->arg, str_from(c->arn), room_for(m), BATCH_BYTES_MAX - p->held_bytes, wait_ms(m), on_received, m, &err);
 	if (!p->receiving)
 		mapping_poll_pause(m, err.msg);
 }
@@ -305,7 +318,7 @@ void mapping_poll_stop(struct mapping *m)
 	const struct source_row *source = m->config.source;
 	if (!p->running)
 		return;
-	p->running = p->due = false;
+	p->running = p->due = p->rest = false;
 	stop_timers(p);
 	if (p->receiving)
 		source->ops->receive_cancel(source->arg, STEAL_PTR(p->receiving));

@@ -48,6 +48,8 @@ struct mapping_poller {
 	unsigned held_count;
 	size_t held_bytes;
 	bool due;         /* what is held waits for room only */
+	bool ordered;     /* the source, when it was asked last */
+	bool rest;        /* ordered, and what is held came with messages that are being invoked: it waits for their end */
 	struct ev_timer window, pause, growth;
 	struct ev_defer go;
 	struct list starved; /* of mappings.starved, or alone */

@@ -35,8 +35,8 @@ static int put_leaf(json_t *tree, struct str name, struct str value, struct erro
 		}
 		json_t *below = json_object_get(tree, part);
 		if (!json_is_object(below)) {
-			below = json_object();
-			if (depth == SQS_FORM_DEPTH_MAX || json_object_set_new(tree, part, below) < 0)
+			below = depth < SQS_FORM_DEPTH_MAX ? json_object() : NULL;
+			if (json_object_set_new(tree, part, below) < 0)
 				return error_set(err, ERR_INVALID, "The request has a parameter with a malformed name.");
 		}
 		tree = below;
