@@ -411,7 +411,7 @@ static void consume(void);
 static void handle(struct list *messages, unsigned next[PRODUCERS], bool failed[PRODUCERS])
 {
 	struct queue_message *m = CONTAINER_OF(list_pop_front(messages), struct queue_message, link);
-	unsigned group = (unsigned)atoi(m->group.p), at = (unsigned)atoi(m->body);
+	unsigned group = (unsigned)(m->group.p[0] - '0'), at = (unsigned)atoi(m->body);
 	if (at != next[group]++)
 		fifo.wrong = "a message out of order";
 	failed[group] |= rand_r(&fifo.seed) % 6 == 0;
