@@ -128,7 +128,7 @@ static void step_fail(struct sqs_move *m, const struct error *err)
 	step_free(m->step);
 	m->step = NULL;
 	if (err->code == ERR_DISK_FULL || err->code == ERR_THROTTLED)
-		ev_timer_after(m->s->deps.loop, &m->next, RETRY_NS);
+		ev_timer_after(m->s->deps.loop, &m->next, m->status == RUNNING ? RETRY_NS : 0);
 	else if (err->code != ERR_CLOSED)
 		end(m, FAILED, error_info(err->code)->name);
 }
@@ -143,7 +143,7 @@ static void on_acked(void *arg, const enum error_code *results, size_t n, const 
 	m->moved += m->step->n;
 	if (clock_mono_ns() - m->saved_ns >= SAVE_EVERY_NS)
 		save(m, ignore, NULL, NULL);
-	step_end(m, m->rate > 0 ? m->step->n * NS_PER_S / m->rate : 0);
+	step_end(m, m->rate > 0 && m->status == RUNNING ? m->step->n * NS_PER_S / m->rate : 0);
 }
 
 static void on_published(void *arg, const struct queue_published *results, size_t n, const struct error *err)
