@@ -503,14 +503,12 @@ static void on_some(void *arg, struct list *messages, size_t n, const struct err
 
 static void ask_something(void)
 {
-	static const struct queue_publish NOW = {.queue = STR("q"), .body = STR("x")};
-	static struct queue_publish delayed[30];
-	unsigned at = pick(30);
-	delayed[at] = (struct queue_publish){.queue = STR("q"), .body = STR("x"), .delay_ms = at};
+	static const struct queue_publish NOW = {.queue = STR("q"), .body = STR("x")}, SOON = {.queue = STR("q"), .body = STR("x"), .delay_ms = 5},
+	                                  LATER = {.queue = STR("q"), .body = STR("x"), .delay_ms = 23};
 	struct queue_fetch what = {.queue = STR("q"), .max = 1 + pick(5), .lease_ms = pick(30), .flags = QUEUE_KEEP_LEASE};
 	unsigned kind = pick(4);
 	if (kind < 2)
-		words.waiting += queue_publish(words.rig.queue, kind ? &NOW : &delayed[at], 1, on_nothing, NULL, NULL) == 0;
+		words.waiting += queue_publish(words.rig.queue, kind ? &NOW : pick(2) ? &SOON : &LATER, 1, on_nothing, NULL, NULL) == 0;
 	else
 		words.waiting += queue_fetch(words.rig.queue, &what, on_some, NULL, NULL) != NULL;
 	words.rig.now_ms += pick(3);
