@@ -329,6 +329,7 @@ class Restore(rig.Case):
                     e.close()
                     self.assertEqual(rig.ERRORS[done.code], "DISK_FULL", done.msg)
                     until(lambda: os.listdir(os.path.join(s.data, "images")) == [], "nothing is left")
+                    until(lambda: os.statvfs(folder).f_bfree * os.statvfs(folder).f_bsize > 20 << 20, "its room is free")
                     key, code = s.image(runtime())
                     s.restore(key, code).close()
                 finally:

@@ -140,7 +140,7 @@ class Server(unittest.TestCase):
     def test_data_folder(self):
         s = self.server
         self.assertEqual(sorted(os.listdir(s.data)),
-                         ["blobs", "code", "config", "credentials", "format", "images", "lock", "logs", "run", "spool", "store"])
+                         ["blobs", "code", "config", "credentials", "events", "format", "images", "lock", "logs", "run", "spool", "store"])
         control = os.stat(os.path.join(s.data, "code")).st_uid
         self.assertNotEqual(control, 0)
         for name in ("credentials", "config"):
