@@ -10,7 +10,7 @@
 	"\"account\":\"123456789012\",\"time\":\"2015-11-11T21:29:54Z\",\"region\":\"us-east-1\"," \
 	"\"resources\":[\"arn:aws:ec2:us-east-1:123456789012:instance/i-abcd1111\"]," \
 	"\"detail\":{\"instance-id\":\"i-0123456789\",\"state\":\"RUNNING\",\"n\":1.10,\"quote\":\"a\\\"b\\u00e9\",\"list\":[1,{\"x\":[true,null]}]," \
-	"\"o\":{\"k\":\"v\",\"t\":\"say \\\"hi\\\"\"},\"a\\u0062c\":7,\"empty\":\"\"}}"
+	"\"o\":{\"k\":\"v\",\"t\":\"say \\\"hi\\\"\\\\\"},\"a\\u0062c\":7,\"empty\":\"\"}}"
 
 static const struct transform_context context = {
 	.event = {EVENT, sizeof EVENT - 1},
@@ -81,7 +81,7 @@ TEST(templates_of_the_guide)
 	CHECK_STR(with_template(paths, "{\"instance\" : <instance>,\n\"state\": \"<state>\", \"m\": \"\\\"<state>\\\"\"}"),
 	          "{\"instance\" : \"i-0123456789\",\n\"state\": \"RUNNING\", \"m\": \"\\\"RUNNING\\\"\"}");
 	CHECK_STR(with_template(paths, "{\"list\":<list>,\"text\":\"<list> <o>\"}"),
-	          "{\"list\":[1,{\"x\":[true,null]}],\"text\":\"[1,{x:[true,null]}] {k:v,t:say hi}\"}");
+	          "{\"list\":[1,{\"x\":[true,null]}],\"text\":\"[1,{x:[true,null]}] {k:v,t:say hi\\\\}\"}");
 	CHECK_STR(with_template("{\"n\":\"$.detail.n\",\"q\":\"$.detail.quote\"}", "{\"n\":<n>,\"q\":<q>,\"in\":\"<n><q>\"}"),
 	          "{\"n\":1.10,\"q\":\"a\\\"b\\u00e9\",\"in\":\"1.10a\\\"b\\u00e9\"}");
 	CHECK_STR(with_template("{\"x\":\"$.no\",\"e\":\"$.detail.empty\"}", "{\"x\":<x>,\"in\":\"[<x>][<e>]\"}"), "{\"x\":null,\"in\":\"[][]\"}");
@@ -103,6 +103,7 @@ TEST(reserved_words)
 TEST(templates_that_are_refused)
 {
 	CHECK(strstr(with_template("{}", "{\"a\": <b>}"), "placeholder b"));
+	CHECK(strstr(with_template("{}", " \n"), "Invalid InputTemplate for target 1 :"));
 	CHECK(strstr(with_template("{}", "hello"), "Invalid InputTemplate for target 1 :"));
 	CHECK(strstr(with_template("{}", "{\"a\": }"), "Invalid InputTemplate for target 1 :"));
 	CHECK(strstr(with_template("{\"awsx\":\"$.id\"}", "{\"a\": <awsx>}"), "AWS"));

@@ -159,14 +159,16 @@ static int cut(struct transform *t, const json_t *target, struct error *err)
 static bool is_strings(struct json_check *check, struct str text)
 {
 	struct str line;
+	unsigned lines = 0;
 	while (str_split(&text, '\n', &line)) {
 		line = str_trim(line);
 		if (line.n && line.p[line.n - 1] == '\r')
 			line.n--;
 		if (line.n && (line.p[0] != '"' || json_check_all(check, line.p, line.n) < 0))
 			return false;
+		lines += line.n > 0;
 	}
-	return true;
+	return lines > 0;
 }
 
 /* With null for each placeholder, nothing for those in quotes: is it JSON? */
@@ -262,10 +264,12 @@ static void put_within(struct buf *out, struct str value)
 		return;
 	}
 	for (size_t i = 0; i < value.n; i++) {
-		if (value.p[i] == '\\' && i + 1 < value.n && value.p[i + 1] == '"')
-			i++;
-		else if (value.p[i] != '"')
+		if (value.p[i] == '\\' && i + 1 < value.n) { /* an escape, as one */
+			if (value.p[++i] != '"')
+				buf_append(out, value.p + i - 1, 2);
+		} else if (value.p[i] != '"') {
 			buf_putc(out, value.p[i]);
+		}
 	}
 }
 
