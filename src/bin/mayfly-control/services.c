@@ -124,12 +124,19 @@ static void deliver(void *arg, const struct delivery *d, delivery_cb *cb, void *
 
 /* ---- making ---- */
 
+static void on_commit(void *arg, uint64_t ns)
+{
+	struct services *s = arg;
+	metrics_observe(s->deps.metrics, METRIC_STORE_COMMIT, 0, 0, ns);
+}
+
 static int make_services(struct services *s, struct error *err)
 {
 	const struct services_deps *d = &s->deps;
 	struct bus_deps bus = {.loop = d->loop, .kv = d->kv, .queue = s->queue, .settings = d->settings, .deliverer = {deliver, s}};
 	s->zones = bus.zones = when_zones_new(err);
-	s->sqs = s->zones ? sqs_new(&(struct sqs_deps){.loop = d->loop, .kv = d->kv, .queue = s->queue, .settings = d->settings}, err) : NULL;
+	s->sqs = s->zones ? sqs_new(&(struct sqs_deps){.loop = d->loop, .kv = d->kv, .queue = s->queue, .settings = d->settings,
+	                    .committed = on_commit, .committed_arg = s}, err) : NULL;
 	s->bus = s->sqs ? bus_new(&bus, err) : NULL;
 	s->scheduler = s->bus ? scheduler_new(&bus, err) : NULL;
 	return s->scheduler ? 0 : -1;

@@ -40,6 +40,8 @@ struct sqs_deps {
 	struct kv *kv;
 	struct queue *queue;
 	const struct settings *settings; /* region, account */
+	void (*committed)(void *arg, uint64_t ns); /* how long the store took for what was sent; NULL: not asked */
+	void *committed_arg;
 };
 
 struct sqs *sqs_new(const struct sqs_deps *deps, struct error *err);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/base/codec.h"
 #include "services/queue/sqs_batch.h"
 #include "services/queue/sqs_later.h"
@@ -11,6 +12,7 @@
 struct sending {
 	struct sqs_call *call;
 	bool is_batch;
+	uint64_t begun_ns;
 	struct sqs_batch batch;
 	struct sqs_draft drafts[SQS_BATCH_MAX];
 	struct queue_publish publishes[SQS_BATCH_MAX]; /* of those that have not failed, in order */
@@ -99,6 +101,12 @@ static void answer(struct sending *s, const struct queue_published *results)
 	sqs_call_done(s->call);
 }
 
+static void note_commit(const struct sqs *s, uint64_t begun_ns)
+{
+	if (s->deps.committed)
+		s->deps.committed(s->deps.committed_arg, clock_mono_ns() - begun_ns);
+}
+
 static void on_published(void *arg, const struct queue_published *results, size_t n, const struct error *err)
 {
 	struct sending *s = arg;
@@ -107,6 +115,7 @@ static void on_published(void *arg, const struct queue_published *results, size_
 		return;
 	}
 	s->call->sqs->counts.sent += n;
+	note_commit(s->call->sqs, s->begun_ns);
 	answer(s, results);
 }
 
@@ -119,6 +128,7 @@ static void publish(struct sending *s)
 		if (!s->batch.entries[i].failed)
 			sqs_draft_publish(&s->drafts[i], call->queue, &s->publishes[n++]);
 	}
+	s->begun_ns = clock_mono_ns();
 	if (n == 0)
 		answer(s, NULL);
 	else if (queue_publish(call->sqs->deps.queue, s->publishes, n, on_published, s, &err) < 0)
