@@ -1,4 +1,5 @@
 """Asynchronous invocation: what is accepted; attempts, destinations and dead letters against the whole server, with delays scaled to 1 %."""
+import hashlib
 import json
 import shutil
 import subprocess
@@ -228,6 +229,20 @@ def handler(event, context):
         record = json.loads(self.message(url)["Body"])
         self.assertEqual(record["requestContext"]["condition"], "RecursiveInvocation", record)
         self.assertEqual(record["requestPayload"], {"n": 17})
+
+    def test_a_chain_of_callers_is_stopped(self):
+        name = self.create()
+        mark = hashlib.sha256((ARN + name).encode()).hexdigest()[:8]
+        for count, status in ((15, 200), (16, 400)):
+            header = {"X-Amzn-Trace-Id": "Root=1-5759e988-bd862e3fe1be46a994272793;Lineage=40:%s:%d" % (mark, count)}
+            answer = self.request("POST", "/2015-03-31/functions/%s/invocations" % name, b"{}", header)
+            self.assertEqual(answer[0], status, answer)
+        self.assertEqual(answer[1]["x-amzn-errortype"], "RecursiveInvocationException")
+        config = "/2024-08-31/functions/%s/recursion-config" % name  # older SDKs do not have it
+        self.assertEqual(self.request_json("PUT", config, {"RecursiveLoop": "Allow"})[0], 200)
+        answer = self.request("POST", "/2015-03-31/functions/%s/invocations" % name, b"{}", header)
+        self.assertEqual(answer[0], 200)
+        self.assertRegex(answer[1]["x-amzn-trace-id"], "^Root=1-5759e988-bd862e3fe1be46a994272793;.*;Lineage=41:%s:17$" % mark)
 
     def test_events_survive_kill_9(self):
         name = self.create()
