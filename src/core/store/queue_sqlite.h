@@ -25,7 +25,7 @@ struct queue_sqlite_options {
 };
 
 /* `store_dirfd` stays the caller's, and is duplicated. `options` may be NULL. Reads queue names and counts: an index from end to
- * end, some 0.1 s for a million messages. Fails as kv_sqlite_open does. Closed with queue_close. */
+ * end, some 0.3 s for a million messages. Fails as kv_sqlite_open does. Closed with queue_close. */
 struct queue *queue_sqlite_open(struct ev_loop *loop, int store_dirfd, const struct queue_sqlite_options *options, struct error *err);
 
 #endif
