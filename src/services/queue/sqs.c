@@ -27,6 +27,12 @@ struct sqs *sqs_new(const struct sqs_deps *deps, struct error *err)
 	return s;
 }
 
+void sqs_closing(struct sqs *s)
+{
+	if (s)
+		s->closing = true;
+}
+
 void sqs_free(struct sqs *s)
 {
 	if (!s)
@@ -75,7 +81,8 @@ static void fill(const struct sqs_queue *q, struct sqs_info *out)
 	queue_stat(q->sqs->deps.queue, str_from(q->stored), &stats);
 	*out = (struct sqs_info){.fifo = q->rules.fifo, .content_dedup = q->rules.content_dedup, .visibility_s = (unsigned)q->rules.visibility_s,
 	                         .has_redrive = q->rules.max_receives > 0, .visible = stats.visible, .in_flight = stats.leased,
-	                         .delayed = stats.delayed};
+	                         .delayed = stats.delayed, .stored = q->stored, .dead_letter = q->rules.dead,
+	                         .max_receives = q->rules.max_receives};
 }
 
 int sqs_info(struct sqs *s, struct str arn, struct sqs_info *out, struct error *err)
