@@ -30,7 +30,7 @@ struct segments {
 	unsigned first, last;   /* numbers; last 0: none */
 	uint64_t max_bytes, segment_bytes, written; /* written: into the newest */
 	struct buf text;        /* to be appended */
-	uint64_t lines, dropped; /* of text; in all */
+	uint64_t lines, dropped; /* of text; dropped: those that could not be written */
 };
 
 struct history {
@@ -40,7 +40,7 @@ struct history {
 	struct ev_job job;
 	bool writing;
 	struct buf buffer;
-	uint64_t lines, dropped;  /* in the buffer; that did not fit it */
+	uint64_t lines, dropped;  /* in the buffer; lost, in all */
 	uint64_t noted, flushed;  /* lines ever; that the disk was given */
 	struct ev_timer timer;
 	struct list searches;     /* struct search, until what was noted before is written */
@@ -303,6 +303,8 @@ static void on_written(struct ev_job *job)
 	struct history *h = CONTAINER_OF(job, struct history, job);
 	h->writing = false;
 	h->flushed += h->segments.lines;
+	h->dropped += h->segments.dropped;
+	h->segments.dropped = 0;
 	run_searches(h);
 	if (h->buffer.len && !list_empty(&h->searches))
 		flush(h);
@@ -429,5 +431,5 @@ void history_find(struct history *h, const struct history_query *q, history_cb *
 
 uint64_t history_dropped(const struct history *h)
 {
-	return h->dropped + h->segments.dropped;
+	return h->dropped;
 }
