@@ -12,7 +12,7 @@ import tempfile
 import unittest
 import zipfile
 
-from support import MAYFLY, ROOT, run
+from support import MAYFLY, ROOT, run, wait_until
 from harness import Server
 
 APP = "def handler(event, context):\n    print('got', event)\n    return {'n': event.get('n', 0) + 1}\n"
@@ -87,6 +87,23 @@ class Commands(unittest.TestCase):
             self.skipTest("no aws here that knows AWS_ENDPOINT_URL (%s)" % (version,))
         self.use_aws(path)
         self.check_create("build/mayfly env", version)
+
+    def test_events_and_queues(self):
+        path = shutil.which("aws")
+        version = path and aws_version(path)
+        if not version or not ((1, 29) <= version < (2, 0) or version >= (2, 13)):
+            self.skipTest("no aws here that knows AWS_ENDPOINT_URL (%s)" % (version,))
+        self.use_aws(path)
+        block = next(b for b in readme_blocks() if "create-event-source-mapping" in b)
+        if version < (2, 0):
+            block = block.replace("--cli-binary-format raw-in-base64-out", "")
+        # awscli 1 ignores the endpoint variable for SQS alone
+        said = self.shell('eval "$(build/mayfly env%s)"\n' % (" --alias" if version < (2, 0) else "") + block).stdout
+        self.assertIn('"StatusCode": 202', said)
+        self.assertRegex(said, r"(?m)^jobs +standard ")
+        wanted = {"got {'n': 1}", "'body': 'hello'"}
+        wait_until(lambda: all(w in self.shell("build/mayfly logs show").stdout for w in wanted), 30, "event and message are executed")
+        self.assertIn("succeeded", self.shell("build/mayfly events show").stdout)
 
     def test_older_aws_by_alias(self):
         version = os.path.exists("/usr/bin/aws") and aws_version("/usr/bin/aws")
