@@ -1,11 +1,12 @@
-"""Functions that use the server's services with the SDKs of their runtime: their packages hold nothing but their own code."""
+"""Functions that use the server's services with the SDKs of their runtime: their packages hold nothing but their own code.
+Each makes its clients when it is loaded, and is called in a plain environment and in one restored from the image of that state."""
 import json
 import os
 import unittest
 import uuid
 
-from support import ROOT, call
-from harness import Server
+from support import ROOT
+from snapshot_case import SINGLE, SnapshotCase
 
 SDKS = os.path.join(ROOT, "runtimes", "node_modules", "@aws-sdk", "client-sqs")
 
@@ -20,8 +21,9 @@ def refused(call):
     except ClientError as e:
         return e.response["Error"]["Code"]
 
+sqs, events, scheduler = boto3.client("sqs"), boto3.client("events"), boto3.client("scheduler")
+
 def handler(event, context):
-    sqs, events, scheduler = boto3.client("sqs"), boto3.client("events"), boto3.client("scheduler")
     if "echo" in event:
         return event["echo"]
     sqs.send_message(QueueUrl=event["url"], MessageBody="grüße")
@@ -44,9 +46,9 @@ BODY = """
 async function refused(call) {
   try { await call(); return "allowed"; } catch (e) { return e.name; }
 }
+const sqs = new SQS(), events = new EventBridge(), scheduler = new Scheduler(), lambda = new Lambda();
 const HANDLER = async (event, context) => {
   if ("echo" in event) return event.echo;
-  const sqs = new SQS(), events = new EventBridge(), scheduler = new Scheduler(), lambda = new Lambda();
   await sqs.sendMessage({ QueueUrl: event.url, MessageBody: "grüße" });
   const own = (await sqs.createQueue({ QueueName: event.own })).QueueUrl;
   await sqs.sendMessageBatch({ QueueUrl: own, Entries: [{ Id: "a", MessageBody: "1" }, { Id: "b", MessageBody: "2" }] });
@@ -70,18 +72,24 @@ COMMONJS = "".join("const { %s } = require('@aws-sdk/client-%s');\n" % c for c i
 MODULE = "".join("import { %s } from '@aws-sdk/client-%s';\n" % c for c in CLIENTS.items()) + BODY + "export { HANDLER as handler };\n"
 
 
-class SdkInside(unittest.TestCase):
+class SdkInside(SnapshotCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server.shared()
-        cls.client, cls.sqs = cls.server.client(), cls.server.client("sqs")
+        super().setUpClass()
+        cls.sqs = cls.server.client("sqs")
 
     def use(self, files, runtime, handler):
-        name = self.server.deploy(files, runtime, handler, MemorySize=512, Timeout=60)
+        name = self.server.deploy(files, runtime, handler, MemorySize=512, Timeout=60, Tags=SINGLE)
+        self.use_once(name, "plain")
+        self.wait_image(name)
+        self.use_once(name, "restored")
+
+    def use_once(self, name, kind):
         outside, own = "q-" + uuid.uuid4().hex[:8], "own-" + uuid.uuid4().hex[:8]
         url = self.sqs.create_queue(QueueName=outside)["QueueUrl"]
-        answer, said = call(self.client, name, {"url": url, "own": own})
-        self.assertNotIn("FunctionError", answer, "%s\n%s" % (said, self.server.log()))
+        answer = self.call(name, {"url": url, "own": own})
+        said = answer.value
+        self.assertEqual(answer.kind, kind)
         made = said.pop("own")
         self.assertEqual(made.rpartition("/")[2], own)
         self.assertEqual(said, {"bodies": ["grüße"], "put": 0, "group": "ACTIVE", "bus": "default", "echo": "7", "account": "000000000000",
@@ -113,9 +121,9 @@ class SdkInside(unittest.TestCase):
         for file, text in (("index.js", "const s = require('@aws-sdk/client-sqs'); exports.handler = async () => s.own;"),
                            ("index.mjs", "import s from '@aws-sdk/client-sqs'; export const handler = async () => s.own;")):
             name = self.server.deploy({**own, file: text}, "nodejs20.x", "index.handler", MemorySize=256)
-            self.assertEqual(call(self.client, name)[1], 42)
+            self.assertEqual(self.call(name).value, 42)
         name = self.server.deploy({"app.py": "import boto3\ndef handler(e, c):\n    return boto3.own\n", "boto3/__init__.py": "own = 42\n"})
-        self.assertEqual(call(self.client, name)[1], 42)
+        self.assertEqual(self.call(name).value, 42)
 
 
 if __name__ == "__main__":
