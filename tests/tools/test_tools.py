@@ -129,6 +129,68 @@ class Reference(unittest.TestCase):
             self.assertIn("docs/reference/cli.md is stale", first.stderr)
 
 
+class Sdks(unittest.TestCase):
+    """tools/build-sdks with an npm of the test's own."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = folder.name
+        for path in ("tools/build-sdks", "runtimes/package.json", "runtimes/package-lock.json"):
+            with open(os.path.join(ROOT, path), encoding="utf-8") as f:
+                write(self.root, path, f.read())
+        self.script = os.path.join(self.root, "tools", "build-sdks")
+        os.chmod(self.script, 0o755)
+        self.modules = os.path.join(self.root, "runtimes", "node_modules")
+
+    def build(self, npm, *arguments):
+        """npm is a shell script's text, run beside the package.json; (status, error output, whether npm was called)."""
+        called = os.path.join(self.root, "called")
+        write(self.root, "bin/npm", "#!/bin/sh\ntouch %s\nwhile [ $1 != --prefix ]; do shift; done; cd $2 || exit\n%s" % (called, npm))
+        os.chmod(os.path.join(self.root, "bin", "npm"), 0o755)
+        done = subprocess.run([self.script, *arguments], env={"PATH": self.root + "/bin:/usr/bin:/bin"}, capture_output=True, text=True)
+        was_called = os.path.exists(called)
+        if was_called:
+            os.unlink(called)
+        self.assertFalse([n for n in os.listdir(os.path.join(self.root, "runtimes")) if n.startswith(".sdks")])
+        return done.returncode, done.stderr, was_called
+
+    GOOD = """
+for name in $(/usr/bin/node -p 'Object.keys(require("./package.json").dependencies).join(" ")') @aws-sdk/middleware-sdk-sqs; do
+    mkdir -p node_modules/$name/dist-cjs node_modules/$name/dist-es node_modules/$name/dist-types
+    echo '{"main": "dist-cjs/index.js"}' >node_modules/$name/package.json
+    echo 'exports.use = (config) => config.useQueueUrlAsEndpoint ?? true;' >node_modules/$name/dist-cjs/index.js
+    touch node_modules/$name/dist-es/index.js node_modules/$name/dist-types/index.d.ts node_modules/$name/LICENSE
+done
+echo {} >node_modules/.package-lock.json
+"""
+
+    @unittest.skipUnless(os.path.exists("/usr/bin/node"), "no Node.js")
+    def test_without_the_registry_the_build_goes_on(self):
+        broken = "echo no network >&2; exit 1\n"
+        status, said, _ = self.build(broken, "--due")
+        self.assertEqual(status, 0)
+        self.assertIn("npm could not install it; functions in Node.js must bring the AWS SDK", said)
+        self.assertIn("no network", said)
+        self.assertEqual(self.build(broken, "--due"), (0, "", False), "tried again at once")
+        self.assertEqual(self.build(broken)[::2], (1, True))
+        self.assertFalse(os.path.exists(self.modules))
+
+    @unittest.skipUnless(os.path.exists("/usr/bin/node"), "no Node.js")
+    def test_it_is_installed_once_and_whole(self):
+        self.assertEqual(self.build(self.GOOD, "--due"), (0, "", True))
+        self.assertEqual(self.build(self.GOOD, "--due"), (0, "", False))
+        client = os.path.join(self.modules, "@aws-sdk", "client-sqs")
+        self.assertEqual(sorted(os.listdir(client)), ["LICENSE", "dist-cjs", "package.json"])
+        use = "console.log(require('%s/@aws-sdk/middleware-sdk-sqs').use({}))" % self.modules
+        for url, expected in (("", "true"), ("http://127.0.0.1:1", "false")):
+            self.assertEqual(subprocess.check_output(["/usr/bin/node", "-e", use], env={"AWS_ENDPOINT_URL": url}, text=True).strip(), expected)
+        os.utime(os.path.join(self.root, "runtimes", "package.json"), (2e9, 2e9))
+        self.assertTrue(self.build("exit 1\n", "--due")[2], "a new list is not looked at")
+        self.assertTrue(os.path.exists(client), "a failure took away what was there")
+        self.assertEqual(self.build(self.GOOD.replace("useQueueUrlAsEndpoint", "other"))[0], 1)
+
+
 class Runner(unittest.TestCase):
     """The counting of tools/test.py: what it does not see would never fail."""
 
