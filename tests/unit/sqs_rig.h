@@ -84,6 +84,7 @@ static inline bool rig_open(void)
 
 static inline void rig_close(void)
 {
+	sqs_closing(rig.sqs);
 	queue_close(rig.queue);
 	kv_close(rig.kv);
 	sqs_free(rig.sqs);

@@ -198,6 +198,24 @@ TEST(others_are_told_of_changes)
 	rig_teardown();
 }
 
+TEST(it_ends_in_the_middle_of_changes)
+{
+	CHECK(rig_setup());
+	ask("CreateQueue", "{'QueueName':'q'}");
+	ask("CreateQueue", "{'QueueName':'r'}");
+	struct rig_ask *asks[] = {
+		start("DeleteQueue", "{" URL("q") "}"), start("CreateQueue", "{'QueueName':'q'}"), start("CreateQueue", "{'QueueName':'new'}"),
+		start("SetQueueAttributes", "{" URL("r") ",'Attributes':{'MessageRetentionPeriod':'60'}}"), start("TagQueue", "{" URL("r") ",'Tags':{'a':'b'}}"),
+		start("SendMessage", "{" URL("r") ",'MessageBody':'m'}"), start("ReceiveMessage", "{" URL("r") ",'WaitTimeSeconds':20}"),
+	};
+	CHECK(rig_reopen());
+	for (size_t i = 0; i < sizeof asks / sizeof *asks; i++)
+		CHECK(asks[i]->answered && (asks[i]->status == 200 || asks[i]->status == 503));
+	CHECK_STR(refusal("GetQueueAttributes", "{" URL("r") "}"), "fine");
+	CHECK_STR(refusal("CreateQueue", "{'QueueName':'q'}"), "fine");
+	rig_teardown();
+}
+
 /* ---- policies ---- */
 
 static void on_sent(void *arg, const char message_id[UUID_SIZE], const struct error *err)
@@ -252,4 +270,4 @@ TEST(all_queues_are_told_with_their_counts)
 
 TESTS(T(a_queue_is_made_found_listed_and_deleted), T(names_and_urls_are_checked), T(the_same_queue_again_is_fine_another_is_not),
       T(attributes_have_defaults_and_are_checked), T(redrive_policies_are_checked), T(lists_come_in_pages), T(tags_and_permissions),
-      T(others_are_told_of_changes), T(a_policy_says_which_service_may_send_and_who_may_not), T(all_queues_are_told_with_their_counts))
+      T(others_are_told_of_changes), T(it_ends_in_the_middle_of_changes), T(a_policy_says_which_service_may_send_and_who_may_not), T(all_queues_are_told_with_their_counts))

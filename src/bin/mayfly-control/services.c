@@ -268,8 +268,10 @@ void services_drain(struct services *s, void (*on_idle)(void *arg), void *arg)
 
 void services_close(struct services *s)
 {
-	if (s)
-		queue_close(STEAL_PTR(s->queue));
+	if (!s)
+		return;
+	sqs_closing(s->sqs);
+	queue_close(STEAL_PTR(s->queue));
 }
 
 void services_free(struct services *s)

@@ -45,6 +45,8 @@ struct sqs_deps {
 };
 
 struct sqs *sqs_new(const struct sqs_deps *deps, struct error *err);
+/* Before the queue store is closed: what kv still tells after that asks nothing of it. NULL is fine. */
+void sqs_closing(struct sqs *s);
 void sqs_free(struct sqs *s); /* after queue and kv were closed */
 /* Reads all queues; before the front end opens. Leftovers of interrupted deletions are swept. */
 typedef void sqs_ready_cb(void *arg, size_t queues, const struct error *err);

@@ -131,8 +131,8 @@ static void on_page(void *arg, const struct kv_entry *entries, size_t n, bool mo
 {
 	struct sqs_loading *l = arg;
 	l->more = more;
-	if (err) {
-		finish(l, err);
+	if (err || l->s->closing) {
+		finish(l, err ? err : &SQS_CLOSED);
 		return;
 	}
 	l->under_way = 1;

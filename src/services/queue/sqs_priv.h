@@ -166,7 +166,9 @@ struct sqs {
 	struct list laters;      /* sqs_later.h */
 	struct sqs_counts counts;
 	struct sqs_loading *loading;
+	bool closing;            /* the queue store may be gone */
 };
+#define SQS_CLOSED ((struct error){.code = ERR_CLOSED, .msg = "the server is about to end"})
 
 /* Only live ones. */
 struct sqs_queue *sqs_queue_find(struct sqs *s, struct str name);

@@ -125,7 +125,7 @@ static void begin(struct creation *c, json_t *attributes, json_t *tags)
 {
 	struct sqs *s = c->call->sqs;
 	struct queue_config config;
-	struct error err;
+	struct error err = SQS_CLOSED;
 	struct sqs_queue *q = c->q = sqs_queue_new(s, c->name, NULL);
 	json_decref(q->attributes);
 	json_decref(q->tags);
@@ -138,7 +138,7 @@ static void begin(struct creation *c, json_t *attributes, json_t *tags)
 	ASSERT(hash_put(&s->queues, &q->by_name, str_from(q->name)) == 0);
 	q->turn = true;
 	sqs_config_of(&q->rules, &config);
-	if (queue_configure(s->deps.queue, str_from(q->stored), &config, on_configured, c, &err) < 0)
+	if (s->closing || queue_configure(s->deps.queue, str_from(q->stored), &config, on_configured, c, &err) < 0)
 		creation_error(c, &err);
 }
 
@@ -255,7 +255,8 @@ static void on_unrecorded(void *arg, const struct kv_entry *entry, const struct 
 		hash_remove(&q->sqs->queues, &q->by_name);
 		sqs_queue_unref(q);
 		sqs_receives_end(q);
-		queue_delete(q->sqs->deps.queue, str_from(q->stored), ignore, NULL, NULL);
+		if (!q->sqs->closing)
+			queue_delete(q->sqs->deps.queue, str_from(q->stored), ignore, NULL, NULL);
 		sqs_queue_told(q, false);
 		sqs_call_done(call);
 	}

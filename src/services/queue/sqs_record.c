@@ -226,7 +226,7 @@ static void on_written(void *arg, const struct kv_entry *entry, const struct err
 	}
 	uint64_t before_s = q->rules.retention_s;
 	apply(c);
-	if (before_s == q->rules.retention_s) {
+	if (before_s == q->rules.retention_s || q->sqs->closing) { /* the start configures all queues */
 		change_end(c->call, true);
 		return;
 	}
