@@ -45,6 +45,7 @@ static struct rig {
 	struct error err;
 	char name[256];
 	bool as_role; /* who asks; else root */
+	uint64_t in_flight_max;
 } rig;
 
 static inline int rig_remove(const char *path, const struct stat *st, int flag, struct FTW *ftw)
@@ -74,7 +75,8 @@ static inline bool rig_open(void)
 		printf("%s\n", rig.err.msg);
 		return false;
 	}
-	rig.sqs = sqs_new(&(struct sqs_deps){.loop = rig.loop, .kv = rig.kv, .queue = rig.queue, .settings = &rig.settings}, &rig.err);
+	rig.sqs = sqs_new(&(struct sqs_deps){.loop = rig.loop, .kv = rig.kv, .queue = rig.queue, .settings = &rig.settings,
+	                                   .in_flight_max = rig.in_flight_max}, &rig.err);
 	sqs_load(rig.sqs, rig_on_ready, NULL);
 	ev_loop_run(rig.loop, NULL);
 	if (rig.loaded == SIZE_MAX)

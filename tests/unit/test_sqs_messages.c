@@ -328,6 +328,27 @@ TEST(purging_and_retention)
 	rig_teardown();
 }
 
+TEST(too_much_in_flight)
+{
+	char handle[64];
+	CHECK(rig_setup());
+	rig.in_flight_max = 1;
+	CHECK(rig_reopen());
+	make("q", "");
+	ask("SendMessage", "{" URL("q") ",'MessageBody':'1'}");
+	ask("SendMessage", "{" URL("q") ",'MessageBody':'2'}");
+	snprintf(handle, sizeof handle, "%s", at(ask("ReceiveMessage", "{" URL("q") "}"), "Messages.0.ReceiptHandle"));
+	CHECK_STR(refusal("ReceiveMessage", "{" URL("q") "}"), "OverLimit: Too many messages are in flight: at most 1.");
+	CHECK_STR(ask("ReceiveMessage", "{" URL("q") ",'WaitTimeSeconds':1}"), "{}");
+	struct rig_ask *waits = start("ReceiveMessage", "{" URL("q") ",'WaitTimeSeconds':20}");
+	ask("DeleteMessage", "{" URL("q") ",'ReceiptHandle':'%s'}", handle);
+	CHECK_STR(at(rig_await(waits), "Messages.0.Body"), "2");
+	struct rig_ask *left = start("ReceiveMessage", "{" URL("q") ",'WaitTimeSeconds':20}");
+	CHECK(sqs_gone(rig.sqs, left));
+	start("ReceiveMessage", "{" URL("q") ",'WaitTimeSeconds':20}");
+	rig_teardown();
+}
+
 /* ---- from inside ---- */
 
 static struct list received;
@@ -431,5 +452,5 @@ TESTS(T(md5s_are_those_the_sdks_compute), T(a_message_is_sent_received_and_delet
       T(message_attributes_are_kept_checked_and_chosen), T(bodies_are_checked), T(delays), T(batches_fail_in_part_or_as_a_whole),
       T(a_long_poll_ends_with_a_message_with_its_client_or_with_its_queue), T(a_poison_message_dies_after_max_receive_count),
       T(fifo_queues_keep_order_and_know_repetitions), T(deduplication_by_content_and_by_group),
-      T(an_old_handle_does_not_delete_what_was_received_again), T(purging_and_retention), T(the_program_sends_receives_and_deletes),
+      T(an_old_handle_does_not_delete_what_was_received_again), T(purging_and_retention), T(too_much_in_flight), T(the_program_sends_receives_and_deletes),
       T(what_the_program_buries_is_a_dead_letter))

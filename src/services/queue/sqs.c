@@ -19,6 +19,8 @@ struct sqs *sqs_new(const struct sqs_deps *deps, struct error *err)
 		return NULL;
 	}
 	s->deps = *deps;
+	if (s->deps.in_flight_max == 0)
+		s->deps.in_flight_max = SQS_IN_FLIGHT_MAX;
 	hash_init(&s->queues);
 	hash_init(&s->waiting);
 	list_init(&s->listeners);
@@ -29,8 +31,11 @@ struct sqs *sqs_new(const struct sqs_deps *deps, struct error *err)
 
 void sqs_closing(struct sqs *s)
 {
-	if (s)
-		s->closing = true;
+	if (!s)
+		return;
+	s->closing = true;
+	HASH_FOREACH(node, &s->queues)
+		sqs_receives_close(CONTAINER_OF(node, struct sqs_queue, by_name));
 }
 
 void sqs_free(struct sqs *s)

@@ -42,6 +42,7 @@ struct sqs_deps {
 	const struct settings *settings; /* region, account */
 	void (*committed)(void *arg, uint64_t ns); /* how long the store took for what was sent; NULL: not asked */
 	void *committed_arg;
+	uint64_t in_flight_max; /* a queue; for tests alone; 0: 120,000 */
 };
 
 struct sqs *sqs_new(const struct sqs_deps *deps, struct error *err);

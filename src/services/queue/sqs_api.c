@@ -91,7 +91,9 @@ void sqs_run(struct sqs *s, const struct service_call *from, json_t *in, sqs_tol
 	                          .operation = sqs_operation_find(from->operation)};
 	buf_init(&call->out, SQS_ANSWER_MAX);
 	list_init(&call->link);
-	if (!call->operation) {
+	if (s->closing) {
+		sqs_call_error(call, &SQS_CLOSED);
+	} else if (!call->operation) {
 		sqs_fault_set(&call->fault, SQS_UNKNOWN_OPERATION, "The action " STR_FMT " is not valid for this endpoint.",
 		              (int)(from->operation.n > ACTION_MAX ? ACTION_MAX : from->operation.n), from->operation.p);
 		sqs_call_fail(call);

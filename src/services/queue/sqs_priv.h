@@ -221,6 +221,8 @@ void sqs_moves_free(struct sqs *s);
 
 /* Ends the long polls of a queue that is no more. */
 void sqs_receives_end(struct sqs_queue *q);
+/* Those that the store knows nothing of, and so cannot end when it is closed. */
+void sqs_receives_close(struct sqs_queue *q);
 
 void sqs_write_url(struct sqs_call *call, const struct sqs_queue *q, struct json_writer *w); /* a JSON text */
 

@@ -48,7 +48,7 @@ static bool is_over_limit(const struct sqs_queue *q)
 {
 	struct queue_stats stats;
 	queue_stat(q->sqs->deps.queue, str_from(q->stored), &stats);
-	return stats.leased >= SQS_IN_FLIGHT_MAX;
+	return stats.leased >= q->sqs->deps.in_flight_max;
 }
 
 static int fetch(struct sqs_receiving *r, struct error *err)
@@ -125,6 +125,17 @@ void sqs_receives_end(struct sqs_queue *q)
 		if (r->wait)
 			queue_fetch_cancel(q->sqs->deps.queue, r->wait);
 		on_fetched(r, &none, 0, &gone);
+	}
+}
+
+void sqs_receives_close(struct sqs_queue *q)
+{
+	struct list none;
+	list_init(&none);
+	LIST_FOREACH(link, &q->receives) {
+		struct sqs_receiving *r = CONTAINER_OF(link, struct sqs_receiving, link);
+		if (!r->wait)
+			on_fetched(r, &none, 0, &SQS_CLOSED);
 	}
 }
 
@@ -290,7 +301,8 @@ static void on_got_client(struct sqs_receiving *r, struct list *messages, size_t
 	else if (err)
 		sqs_fault_from(&call->fault, err);
 	else if (n == 0 && r->until_ns == 0 && !r->queue->rules.fifo && is_over_limit(r->queue))
-		sqs_fault_set(&call->fault, SQS_OVER_LIMIT, "Too many messages in flight: at most %d.", SQS_IN_FLIGHT_MAX);
+		sqs_fault_set(&call->fault, SQS_OVER_LIMIT, "Too many messages are in flight: at most %llu.",
+		              (unsigned long long)r->queue->sqs->deps.in_flight_max);
 	else if (n > 0)
 		write_messages(call, messages);
 	if (call->fault.msg[0])
@@ -451,8 +463,8 @@ static void on_got_inside(struct sqs_receiving *r, struct list *messages, size_t
 struct sqs_receiving *sqs_receive(struct sqs *s, const struct sqs_receive *what, sqs_received_cb *cb, void *arg, struct error *err)
 {
 	struct sqs_queue *q = sqs_queue_of_arn(s, what->arn);
-	if (!q) {
-		error_set(err, ERR_NOT_FOUND, "The specified queue does not exist.");
+	if (!q || s->closing) {
+		error_set(err, q ? ERR_CLOSED : ERR_NOT_FOUND, "%s", q ? SQS_CLOSED.msg : "The specified queue does not exist.");
 		return NULL;
 	}
 	struct sqs_receiving *r = receiving_new(q, what->wait_ms);

@@ -271,6 +271,8 @@ static int inner_publish(struct inner *in, struct sqs *s, const struct sqs_send 
 	struct sqs_asked asked = {.body = what->body, .group = what->group, .dedup = q->rules.fifo ? dedup : STR_NULL,
 	                          .trace_header = what->trace_header, .sender = what->sender.p ? what->sender : STR(""),
 	                          .attributes = in->attributes};
+	if (s->closing)
+		return error_set(err, ERR_CLOSED, "%s", SQS_CLOSED.msg);
 	if (check_service(q, what, err) < 0)
 		return -1;
 	if (sqs_draft_init(&in->draft, q, &asked, &f) < 0)
