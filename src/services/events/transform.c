@@ -174,7 +174,7 @@ static bool is_strings(struct json_check *check, struct str text)
 /* With null for each placeholder, nothing for those in quotes: is it JSON? */
 static int check_template(const struct transform *t, const json_t *target, struct error *err)
 {
-	CLEANUP_FREE struct json_check *check = malloc(sizeof *check);
+	CLEANUP_FREE struct json_check *check = calloc(1, sizeof *check);
 	struct buf text;
 	if (!check)
 		return error_set(err, ERR_NO_MEMORY, "no memory for a template");

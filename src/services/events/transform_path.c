@@ -164,7 +164,7 @@ static int hex_of(char c)
 static size_t take_char(struct str s, char out[3], size_t *n)
 {
 	static const char escapes[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
-	const char *at = s.n > 1 && s.p[0] == '\\' ? memchr(escapes, s.p[1], 8) : NULL;
+	const char *at = s.n > 1 && s.p[0] == '\\' && s.p[1] ? strchr(escapes, s.p[1]) : NULL;
 	unsigned code = 0;
 	*n = 1;
 	out[0] = at ? meant[at - escapes] : s.p[0];
