@@ -256,6 +256,24 @@ def handler(event, context):
             seen.add(json.loads(self.message(url)["Body"])["requestContext"]["requestId"])
             self.assertLessEqual(seen, sent)
 
+    def test_a_function_that_is_made_anew_has_none_of_the_old_events(self):
+        name = self.create()
+        url, arn = self.queue()
+        destinations = {k: {"Destination": arn} for k in ("OnSuccess", "OnFailure")}
+        self.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+        self.configure(name, DestinationConfig=destinations)
+        for _ in range(50):
+            self.event(name, {"sleep": 0.3})
+        self.client.delete_function(FunctionName=name)
+        self.create(name)
+        self.configure(name, DestinationConfig=destinations)
+        first, last = (self.event(name, {"n": n}) for n in range(2))
+        seen = set()
+        while not {first, last} <= seen:
+            seen.add(json.loads(self.message(url)["Body"])["requestContext"]["requestId"])
+        self.assertLessEqual(len(seen), 2 + 10)  # some had ended before
+        self.client.delete_function(FunctionName=name)
+
     def test_a_graceful_end_runs_nothing_twice(self):
         name = self.create()
         url, arn = self.queue()

@@ -47,6 +47,7 @@ struct bench {
 	char id[UUID_SIZE];   /* of the latest accepted event */
 	struct error err;
 	unsigned accepted, idle;
+	bool flushed;
 };
 
 struct sending {
@@ -113,6 +114,11 @@ static inline void close_async(struct bench *b)
 	async_free(b->async);
 }
 
+static inline void on_flushed(void *arg, struct str json, const struct error *err)
+{
+	*(bool *)arg = true;
+}
+
 static inline void end(struct bench *b)
 {
 	settle(&b->rig);
@@ -120,8 +126,11 @@ static inline void end(struct bench *b)
 	close_async(b);
 	ev_defer_cancel(&b->q.tell);
 	fake_release(&b->q);
+	/* What is buffered is written before a search answers: then the pool is not wanted any more. */
+	history_find(b->history, &(struct history_query){.request_id = STR("none")}, on_flushed, &b->flushed);
+	while (!b->flushed)
+		settle(&b->rig);
 	ev_pool_free(b->pool);
-	settle(&b->rig);
 	history_free(b->history);
 	metrics_free(b->metrics);
 	ASSERT(b->http.used_bytes == 0);

@@ -230,9 +230,10 @@ void async_send(struct async_item *item, enum outcome_condition condition, const
 {
 	struct async *a = item->f->async;
 	struct str destination = condition == OUTCOME_SUCCESS ? config->on_success : config->on_failure;
-	struct str dead_letter = condition == OUTCOME_SUCCESS ? STR_NULL : config->dead_letter;
+	/* Of the version that was chosen, if one was: of an alias that may be either of two. */
+	struct str dead_letter = item->done ? str_from(item->inv.version->dead_letter) : config->dead_letter;
 	struct error err = {0};
-	if (!destination.n && !dead_letter.n) {
+	if (!destination.n && (condition == OUTCOME_SUCCESS || !dead_letter.n)) {
 		async_item_ack(item);
 		return;
 	}
@@ -241,7 +242,7 @@ void async_send(struct async_item *item, enum outcome_condition condition, const
 	item->sending = s;
 	s->item = item;
 	s->targets[STEP_DESTINATION] = copy_target(destination);
-	s->targets[STEP_DEAD_LETTER] = copy_target(dead_letter);
+	s->targets[STEP_DEAD_LETTER] = condition == OUTCOME_SUCCESS ? NULL : copy_target(dead_letter);
 	buf_init(&s->record, RECORD_MAX);
 	set_outcome(s, condition);
 	if (item->body.data || item->m->body_len == 0)
