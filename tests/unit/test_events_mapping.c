@@ -442,6 +442,21 @@ TEST(sources_that_fail)
 	finish();
 }
 
+TEST(a_mapping_without_its_queue_can_be_switched_off)
+{
+	BEGIN("");
+	source.failure = ERR_NOT_FOUND;
+	CHECK_INT(ask_update("{\"BatchSize\":2}"), ERR_INVALID);
+	CHECK_INT(ask_update("{\"Enabled\":false}"), ERR_OK);
+	settle(&rig);
+	CHECK_STR(shown("State"), "Disabled");
+	CHECK_INT(ask_update("{\"Enabled\":true}"), ERR_INVALID);
+	CHECK_INT(ask_update("{\"BatchSize\":11}"), ERR_INVALID);
+	CHECK_STR(shown("State"), "Disabled");
+	CHECK_INT(ask_delete(), ERR_OK);
+	finish();
+}
+
 TEST(functions_that_are_gone)
 {
 	BEGIN("");
@@ -468,4 +483,4 @@ TESTS(T(defaults_and_states), T(rules), T(one_mapping_a_pair), T(restart), T(wri
       T(partial_answers_keep_the_order_of_groups), T(filters_delete), T(window), T(full_batch_ends_the_window), T(batches_have_room),
       T(ordered_messages_of_one_receive_never_run_beside_each_other), T(several_batches_of_one_receive), T(concurrency_grows), T(concurrency_is_limited), T(throttled_batches_wait), T(no_memory_for_the_event), T(recursion),
       T(deletion_waits_for_batches), T(what_is_held_is_given_back), T(a_throttled_batch_is_given_back_when_it_is_disabled),
-      T(sources_that_fail), T(functions_that_are_gone))
+      T(sources_that_fail), T(a_mapping_without_its_queue_can_be_switched_off), T(functions_that_are_gone))

@@ -6,13 +6,15 @@
  * States: Creating -> Enabled | Disabled (Enabling, Disabling between), Updating, Deleting; a change shows its state for --settle-ms, then the poller
  * has it. Deleting waits for the batches that are being invoked.
  *
- * The poller of an SQS mapping. One waiting receive at a time; a batch is full (BatchSize, 6 MiB of records), or its window is over, or (window 0) has what one
- * receive gave. Messages that no filter pattern fits are deleted at once, before the batch. Batches in flight: up to 5 at first, 5 more each second
- * while the source has more waiting (300 a minute), to 1,000 or MaximumConcurrency; back to what is used after a minute; halved when
- * throttled. FIFO sources: one batch for each group at a time is what the queue itself sees to.
+ * The poller of an SQS mapping. One waiting receive at a time; a batch is full (BatchSize, 6 MiB of records), or its window is over, or (window 0) has what
+ * a receive gave. Without a window a receive asks for as much as all batches that may begin take, since each costs a commit; of a FIFO queue for one batch,
+ * and what does not fit in that one waits for its end. Messages that no filter pattern fits are deleted at once, before the batch. Batches in
+ * flight: up to 5 at first, 5 more each second while the limit stands in the way (300 a minute), to 1,000 or MaximumConcurrency (10 for each of
+ * ProvisionedPollerConfig's pollers); back to what was used after a minute; halved when throttled. FIFO sources: one batch for each group at a time is
+ * what the queue itself sees to. Messages of all mappings in memory: 64 MiB, beyond that one batch each.
  * The batch's invocation: success deletes, minus batchItemFailures (of FIFO: the failed and all later ones of their groups are left);
- * a function error, a bad response or a timeout leaves all to their visibility; throttles make the batch wait in memory (1 s
- * doubling, at most a third of the visibility), then it is left. Recursion stopped: buried in the source's dead-letter queue.
+ * a function error, a bad response or a timeout leaves all to their visibility; throttles and failures of the platform make the batch
+ * wait in memory (1 s doubling, times --retry-scale, at most a third of the visibility), then it is left. Recursion stopped: buried in the source's dead-letter queue.
  * Trace header of the batch: the first message's, with its lineage.
  *
  * Function timeout > visibility is refused when it is made and updated, with AWS's text. One loop. */
