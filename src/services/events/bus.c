@@ -32,7 +32,7 @@ void bus_drop(struct bus *b, struct event_bus *e)
 {
 	hash_remove(&b->buses, &e->node);
 	HASH_FOREACH(node, &e->rules)
-		bus_rule_remove(e, HASH_ENTRY(node, struct bus_rule, node));
+		bus_rule_remove(e, CONTAINER_OF(node, struct bus_rule, node));
 	hash_release(&e->rules);
 	json_decref(e->record);
 	free(e);
@@ -85,7 +85,7 @@ void bus_free(struct bus *b)
 	ev_clockset_free(b->clockset);
 	target_queue_free(b->again);
 	HASH_FOREACH(node, &b->buses)
-		bus_drop(b, HASH_ENTRY(node, struct event_bus, node));
+		bus_drop(b, CONTAINER_OF(node, struct event_bus, node));
 	hash_release(&b->buses);
 	free(b);
 }

@@ -129,8 +129,9 @@ static void run_changes(struct bus *b)
 		return;
 	b->running = true;
 	while (!b->current && !list_empty(&b->changes)) {
-		b->current = CONTAINER_OF(list_pop_front(&b->changes), struct bus_request, link);
-		run(b->current);
+		struct bus_request *r = CONTAINER_OF(list_pop_front(&b->changes), struct bus_request, link);
+		b->current = r;
+		run(r);
 	}
 	b->running = false;
 }

@@ -168,7 +168,7 @@ void bus_list(struct bus_request *r)
 		return;
 	}
 	for (size_t i = 0; i < page.n; i++) {
-		const struct event_bus *e = HASH_ENTRY(page.nodes[i], struct event_bus, node);
+		const struct event_bus *e = CONTAINER_OF(page.nodes[i], struct event_bus, node);
 		json_t *one = show(r, e);
 		bus_copy(one, e->record, (const char *const[]){"Description", NULL});
 		json_array_append_new(all, one);

@@ -149,7 +149,7 @@ static void dispatch_rule(struct event *e, struct bus_rule *rule, unsigned hops)
 static void dispatch(struct event *e, struct event_bus *bus, unsigned hops)
 {
 	HASH_FOREACH(node, &bus->rules) {
-		struct bus_rule *rule = HASH_ENTRY(node, struct bus_rule, node);
+		struct bus_rule *rule = CONTAINER_OF(node, struct bus_rule, node);
 		if (bus_rule_matches(rule, e->source_hash, buf_str(&e->text)))
 			dispatch_rule(e, rule, hops);
 	}

@@ -46,10 +46,10 @@ static void fill_rule(struct bus_request *r, const struct bus_rule *old)
 	json_int_t now = bus_wall_ms(r->b);
 	struct str state = bus_in(r, "State");
 	const json_t *schedule = json_object_get(r->input, "ScheduleExpression");
-	bool same = old && old->enabled && json_equal(schedule, json_object_get(old->record, "ScheduleExpression"));
-	r->record = json_pack("{s:i, s:I, s:I, s:s}", "Format", 1, "Created",
-	                      old ? json_integer_value(json_object_get(old->record, "Created")) : now, "Enabled",
-	                      same ? (json_int_t)old->anchor_ms : now, "State", state.p ? state.p : "ENABLED");
+	json_int_t created = old ? json_integer_value(json_object_get(old->record, "Created")) : now, enabled = now;
+	if (old && old->enabled && json_equal(schedule, json_object_get(old->record, "ScheduleExpression")))
+		enabled = old->anchor_ms; /* rates go on as they did */
+	r->record = json_pack("{s:i, s:I, s:I, s:s}", "Format", 1, "Created", created, "Enabled", enabled, "State", state.p ? state.p : "ENABLED");
 	bus_copy(r->record, r->input, settings);
 	if (old)
 		bus_copy(r->record, old->record, (const char *const[]){"Targets", "Tags", NULL});
@@ -177,7 +177,7 @@ static void list(struct bus_request *r, bool (*fits)(const struct bus_request *r
 		return;
 	}
 	for (size_t i = 0; i < page.n; i++)
-		json_array_append_new(all, one(HASH_ENTRY(page.nodes[i], struct bus_rule, node)));
+		json_array_append_new(all, one(CONTAINER_OF(page.nodes[i], struct bus_rule, node)));
 	free(page.nodes);
 	bus_reply(r, reply);
 }
@@ -189,7 +189,7 @@ void bus_list_rules(struct bus_request *r)
 
 static bool has_target(const struct bus_request *r, struct hash_node *node)
 {
-	const struct bus_rule *rule = HASH_ENTRY(node, struct bus_rule, node);
+	const struct bus_rule *rule = CONTAINER_OF(node, struct bus_rule, node);
 	struct str arn = bus_in(r, "TargetArn");
 	for (size_t i = 0; i < rule->target_count; i++) {
 		if (str_eq(rule->targets[i].arn, arn))

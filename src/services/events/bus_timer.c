@@ -83,9 +83,9 @@ void bus_timer_run(struct bus *b)
 {
 	int64_t now_ms = bus_wall_ms(b), next_ms = now_ms + BUS_TICK_MS;
 	HASH_FOREACH(node, &b->buses) {
-		struct event_bus *e = HASH_ENTRY(node, struct event_bus, node);
+		struct event_bus *e = CONTAINER_OF(node, struct event_bus, node);
 		HASH_FOREACH(rule, &e->rules) {
-			struct bus_rule *r = HASH_ENTRY(rule, struct bus_rule, node);
+			struct bus_rule *r = CONTAINER_OF(rule, struct bus_rule, node);
 			look(b, r, now_ms);
 			next_ms = r->due_ms < next_ms ? r->due_ms : next_ms;
 		}

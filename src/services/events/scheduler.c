@@ -179,9 +179,9 @@ void scheduler_free(struct scheduler *s)
 	ev_clockset_free(s->clockset);
 	target_queue_free(s->fires);
 	HASH_FOREACH(node, &s->schedules)
-		scheduler_drop(s, HASH_ENTRY(node, struct schedule, node));
+		scheduler_drop(s, CONTAINER_OF(node, struct schedule, node));
 	HASH_FOREACH(node, &s->groups)
-		scheduler_drop_group(s, HASH_ENTRY(node, struct schedule_group, node));
+		scheduler_drop_group(s, CONTAINER_OF(node, struct schedule_group, node));
 	hash_release(&s->schedules);
 	hash_release(&s->groups);
 	free(s->heap);

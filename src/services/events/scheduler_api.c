@@ -119,8 +119,9 @@ static void run_changes(struct scheduler *s)
 		return;
 	s->running = true;
 	while (!s->current && !list_empty(&s->changes)) {
-		s->current = CONTAINER_OF(list_pop_front(&s->changes), struct scheduler_request, link);
-		run(s->current);
+		struct scheduler_request *r = CONTAINER_OF(list_pop_front(&s->changes), struct scheduler_request, link);
+		s->current = r;
+		run(r);
 	}
 	s->running = false;
 }

@@ -97,7 +97,7 @@ static int forget(struct scheduler *s, const char *prefix, const char *name)
 static int sweep_schedules(struct scheduler *s, struct schedule_group *g)
 {
 	HASH_FOREACH(node, &s->schedules) {
-		struct schedule *one = HASH_ENTRY(node, struct schedule, node);
+		struct schedule *one = CONTAINER_OF(node, struct schedule, node);
 		if (one->group != g)
 			continue;
 		(void)forget(s, SCHEDULER_FIRED_PREFIX, one->key);
@@ -188,7 +188,7 @@ void scheduler_list_groups(struct scheduler_request *r)
 		return;
 	}
 	for (size_t i = 0; i < page.n; i++)
-		json_array_append_new(all, show(r->s, HASH_ENTRY(page.nodes[i], struct schedule_group, node)));
+		json_array_append_new(all, show(r->s, CONTAINER_OF(page.nodes[i], struct schedule_group, node)));
 	free(page.nodes);
 	scheduler_reply(r, reply);
 }

@@ -271,7 +271,7 @@ void scheduler_get(struct scheduler_request *r)
 
 static bool fits(const struct scheduler_request *r, struct hash_node *node)
 {
-	const struct schedule *one = HASH_ENTRY(node, struct schedule, node);
+	const struct schedule *one = CONTAINER_OF(node, struct schedule, node);
 	struct str group = scheduler_in(r, "GroupName"), state = scheduler_in(r, "State");
 	return (!group.p || str_eqz(group, one->group->name)) &&
 	       (!state.p || str_eq(state, json_value_text(json_object_get(one->record, "State"))));
@@ -290,7 +290,7 @@ void scheduler_list(struct scheduler_request *r)
 		return;
 	}
 	for (size_t i = 0; i < page.n; i++) {
-		const struct schedule *one = HASH_ENTRY(page.nodes[i], struct schedule, node);
+		const struct schedule *one = CONTAINER_OF(page.nodes[i], struct schedule, node);
 		json_t *shown = show(r->s, one), *target = json_object_get(one->record, "Target");
 		json_object_set_new(shown, "Target", json_pack("{s:O}", "Arn", json_object_get(target, "Arn")));
 		json_array_append_new(all, shown);

@@ -150,7 +150,7 @@ void scheduler_run(struct scheduler *s)
 void scheduler_look_anew(struct scheduler *s)
 {
 	HASH_FOREACH(node, &s->schedules) {
-		struct schedule *one = HASH_ENTRY(node, struct schedule, node);
+		struct schedule *one = CONTAINER_OF(node, struct schedule, node);
 		if (!one->putting)
 			scheduler_plan(s, one);
 	}
@@ -183,7 +183,7 @@ static void delete_leftovers(struct scheduler *s)
 	if (stats.visible + stats.delayed + stats.leased > 0 || s->current)
 		return;
 	HASH_FOREACH(node, &s->schedules) {
-		struct schedule *one = HASH_ENTRY(node, struct schedule, node);
+		struct schedule *one = CONTAINER_OF(node, struct schedule, node);
 		if (one->deletes && scheduler_is_complete(one))
 			scheduler_delete_complete(s, one);
 	}
@@ -193,7 +193,7 @@ static void delete_leftovers(struct scheduler *s)
 static void sweep_groups(struct scheduler *s)
 {
 	HASH_FOREACH(node, &s->groups)
-		scheduler_sweep_group(s, HASH_ENTRY(node, struct schedule_group, node));
+		scheduler_sweep_group(s, CONTAINER_OF(node, struct schedule_group, node));
 }
 
 static void on_tick(struct ev_timer *timer)
