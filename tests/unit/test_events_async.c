@@ -345,6 +345,45 @@ TEST(full_buffers_and_a_busy_store_mean_waiting)
 	end(&b);
 }
 
+TEST(large_events_wait_on_disk)
+{
+	enum { BYTES = 900000, FUNCTIONS = 14, EACH = 12 };
+	struct bench b;
+	char *payload = malloc(BYTES + 1), name[16], queue[24];
+	size_t most = 0;
+	begin(&b);
+	memset(payload, '1', BYTES);
+	payload[BYTES] = '\0';
+	for (int i = 0; i < FUNCTIONS; i++) {
+		snprintf(name, sizeof name, "f%d", i);
+		CHECK_INT(create(&b.rig, name, "PK1", false), ERR_OK);
+		registry_reserve(b.rig.r, str_from(name), 1, on_done, &b.rig);
+		CHECK_INT(wait_done(&b.rig), ERR_OK);
+		b.rig.settings.concurrency = 1000;
+		for (int k = 0; k < EACH; k++)
+			send_to(&b, name, NULL, payload, NULL);
+	}
+	registry_reserve(b.rig.r, STR("f0"), 8, on_done, &b.rig);
+	CHECK_INT(wait_done(&b.rig), ERR_OK);
+	async_function_changed(b.async, STR("f0"));
+	for (int i = 0; i < 100 && b.invoke.running < FUNCTIONS + 7; i++)
+		settle(&b.rig);
+	CHECK_INT(b.invoke.running, FUNCTIONS + 7); /* what runs is not held up by the window */
+	for (int i = 0; i < FUNCTIONS * EACH; i++) {
+		CHECK(b.invoke.running > 0);
+		size_t held = b.http.used_bytes - b.invoke.running * (size_t)(BYTES + 1);
+		most = held > most ? held : most;
+		succeed(&b);
+	}
+	CHECK(most <= ASYNC_ALL_BYTES + BYTES);
+	for (int i = 0; i < FUNCTIONS; i++) {
+		snprintf(queue, sizeof queue, "async/f%d", i);
+		CHECK_INT(waiting(&b, queue), 0);
+	}
+	free(payload);
+	end(&b);
+}
+
 TEST(a_deleted_function_takes_its_events_with_it)
 {
 	struct bench b;
@@ -505,6 +544,6 @@ TESTS(T(an_event_is_invoked_with_its_id_and_acked), T(failures_are_tried_again_a
       T(what_was_running_at_a_crash_runs_again), T(throttles_double_up_to_300_seconds_and_are_no_attempts), T(the_age_test_looks_ahead),
       T(destinations_and_dead_letter_queue), T(a_record_waits_for_its_destination_and_the_function_is_not_run_again),
       T(reservation_zero_and_recursion_are_over_at_once), T(limits_are_learnt_or_reserved), T(a_backlog_does_not_delay_another_function),
-      T(full_buffers_and_a_busy_store_mean_waiting), T(a_deleted_function_takes_its_events_with_it),
+      T(full_buffers_and_a_busy_store_mean_waiting), T(large_events_wait_on_disk), T(a_deleted_function_takes_its_events_with_it),
       T(the_store_is_busy_when_a_function_is_deleted), T(draining_starts_nothing_and_acks_what_ends),
       T(deliveries_need_permission_and_come_once), T(what_waits_is_listed_and_counted))

@@ -5,7 +5,7 @@
  * became of it so far (attempts, throttles, last error). Accepted when it was published.
  *
  * The poller. A function with visible events is *active*: it has a limit of invocations in flight, and a window of events in memory of at most
- * twice that, in count, and ASYNC_WINDOW_BYTES (ASYNC_ALL_BYTES over all functions); the rest stays on disk. The limit is the
+ * twice that, in count, and, of those that were not started, ASYNC_WINDOW_BYTES (ASYNC_ALL_BYTES over all functions); the rest stays on disk. The limit is the
  * reservation where there is one; else it begins at ASYNC_LIMIT_FIRST, grows by one with each success at the limit, and is
  * halved when an event is throttled (not below one). Active functions are served in turn. Leases are not kept: they end with the server, as
  * the invocations do; so they are asked for a day, longer than any wait for room and timeout together.

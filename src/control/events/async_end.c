@@ -236,6 +236,7 @@ static int invoke(struct async_item *item, struct error *err)
 		return -1;
 	}
 	item->body = (struct http_blob){0};
+	async_item_uncount(item);
 	return 0;
 }
 

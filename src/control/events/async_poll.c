@@ -86,6 +86,18 @@ static void wake_all(struct async *a, struct list *functions)
 
 /* ---- items ---- */
 
+void async_item_uncount(struct async_item *item)
+{
+	struct async *a = item->f->async;
+	if (!item->bytes)
+		return;
+	item->f->bytes -= item->bytes;
+	a->bytes -= item->bytes;
+	item->bytes = 0;
+	if (!a->closing)
+		wake_all(a, &a->blocked);
+}
+
 void async_item_free(struct async_item *item)
 {
 	struct async *a = item->f->async;
@@ -99,11 +111,8 @@ void async_item_free(struct async_item *item)
 	http_blob_release(&item->body);
 	queue_message_free(item->m);
 	json_decref(item->head);
-	item->f->bytes -= item->bytes;
-	a->bytes -= item->bytes;
+	async_item_uncount(item);
 	free(item);
-	if (!a->closing)
-		wake_all(a, &a->blocked);
 }
 
 /* NULL: no room among the buffers now; the message stays the caller's. */

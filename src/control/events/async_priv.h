@@ -38,7 +38,7 @@ struct async_function {
 	unsigned limit;   /* of invocations in flight, when none is reserved */
 	int reserved;     /* -1: none */
 	unsigned metric;  /* index in metrics */
-	size_t bytes;     /* of its items */
+	size_t bytes;     /* of its items that were not started */
 	struct queue_wait *fetch;
 	size_t fetch_bytes;
 	unsigned fetch_max;
@@ -91,6 +91,7 @@ struct async_function *async_function_get(struct async *a, struct str name); /* 
 void async_function_free(struct async_function *f);
 void async_wake(struct async_function *f);
 void async_item_free(struct async_item *item); /* in no list's count any more */
+void async_item_uncount(struct async_item *item); /* its payload is the invocation's: no part of the window */
 void async_init_poll(struct async *a);
 void async_settled(struct async *a); /* one item less is settling */
 
