@@ -85,7 +85,7 @@ static int int_of_text(struct str text, int64_t *out)
 int sqs_in_int(struct sqs_call *call, const json_t *object, const char *key, int64_t *out, struct sqs_fault *f)
 {
 	const json_t *v = json_object_get(object, key);
-	if (v && json_is_string(v) && call->from->protocol == SERVICE_QUERY)
+	if (json_is_string(v) && call->from->protocol == SERVICE_QUERY)
 		return int_of_text(json_value_text(v), out) < 0 ? wrong(f, key, "an Integer") : 1;
 	int got = json_value_int(object, key, INT64_MIN, INT64_MAX, out, NULL);
 	return got < 0 ? wrong(f, key, "an Integer") : got;
