@@ -561,6 +561,35 @@ TEST(wildcards_that_cost_little_are_taken)
 	}
 }
 
+/* Plain values are looked up in an order of their own; what stands among them is asked all the same. */
+TEST(leaves_of_many_values)
+{
+	char pattern[4096], event[64];
+	struct error err = {0};
+	size_t n = (size_t)snprintf(pattern, sizeof pattern, "{\"a\":[{\"prefix\":\"zz\"},12345678901,");
+	for (unsigned i = 0; i < 200; i++) {
+		unsigned v = i * 37 % 200 * 2; /* even ones, in no order */
+		n += (size_t)snprintf(pattern + n, sizeof pattern - n, "%u,\"t%u\",", v, v);
+	}
+	snprintf(pattern + n, sizeof pattern - n, "\"\",{\"numeric\":[\">\",1000]},null]}");
+	struct match *m = match_compile(str_from(pattern), MATCH_EVENT, &err);
+	CHECK(m);
+	for (unsigned v = 0; v < 402; v++) {
+		static const char *const forms[] = {"{\"a\":%u}", "{\"a\":%u.0}", "{\"a\":\"t%u\"}", "{\"a\":\"\\u0074%u\"}"};
+		for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+			snprintf(event, sizeof event, forms[i], v);
+			CHECK(match_event(m, str_from(event)) == (v % 2 == 0 && v < 400));
+		}
+		snprintf(event, sizeof event, "{\"a\":\"%u\"}", v);
+		CHECK(!match_event(m, str_from(event)));
+	}
+	static const char *const others[] = {"{\"a\":\"zzz\"}", "{\"a\":1001}", "{\"a\":null}", "{\"a\":\"\"}", "{\"a\":12345678901}"};
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		CHECK(match_event(m, str_from(others[i])));
+	CHECK(!match_event(m, STR("{\"a\":12345678902}")) && !match_event(m, STR("{\"a\":true}")) && !match_event(m, STR("{\"a\":-2}")));
+	match_free(m);
+}
+
 TESTS(T(exact), T(number), T(text), T(but), T(exists), T(array), T(dot), T(or), T(address), T(broken), T(refused_in_these_words),
       T(places_count_lines_and_characters), T(long_patterns_are_cut_in_refusals), T(limits), T(many_fields), T(deep_patterns_and_events),
-      T(members_instead_of_a_whole_event), T(wildcards_that_cost_little_are_taken))
+      T(members_instead_of_a_whole_event), T(wildcards_that_cost_little_are_taken), T(leaves_of_many_values))

@@ -3,6 +3,7 @@
 #define MAYFLY_MATCH_PRIV_H
 
 #include <stdint.h>
+#include <string.h>
 
 #include "core/base/arena.h"
 #include "core/match/match.h"
@@ -66,9 +67,11 @@ struct match_rule {
 	uint8_t address_size, first[16], last[16];
 };
 
+/* First the plain numbers, by value, then the plain texts, by length and bytes: there may be a thousand, and an event has a hundred thousand
+ * values. Then the rest, each of which is asked. */
 struct match_leaf {
 	struct match_rule *rules;
-	unsigned rule_count;
+	unsigned rule_count, plain_numbers, plain_texts;
 	bool absent; /* {"exists": false} is among them */
 };
 
@@ -88,6 +91,8 @@ unsigned match_address(struct str text, uint8_t out[16]);
 struct match_value {
 	char kind; /* 's'tring, 'n'umber, 'w'ord */
 	bool escaped;
+	bool comparable; /* `number` is set; both by match_leaf_holds */
+	int64_t number;
 	struct str text; /* a string without its quotes, not decoded */
 };
 
@@ -106,6 +111,12 @@ static inline struct match_text match_text_of(struct str s, bool escaped)
 int match_text_byte(struct match_text *t);                        /* -1: the end */
 int32_t match_text_folded(struct match_text *t);                  /* a character, as equals-ignore-case sees it; -1: the end */
 size_t match_text_copy(struct match_text t, char *dst, size_t size); /* SIZE_MAX: does not fit */
+
+/* By length, then bytes. */
+static inline int match_text_order(const struct str *a, const struct str *b)
+{
+	return a->n != b->n ? (a->n < b->n ? -1 : 1) : a->n ? memcmp(a->p, b->p, a->n) : 0;
+}
 
 bool match_leaf_holds(const struct match_leaf *leaf, const struct match_value *v);
 

@@ -1,4 +1,5 @@
 /* The rules of a pattern's leaf: what they may be, and AWS's words for what they may not be. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/check.h"
@@ -317,6 +318,33 @@ static int read_value(struct match_reader *r, struct match_rule *rule)
 	return one_text(r, rule, text);
 }
 
+enum { PLAIN_NUMBER, PLAIN_TEXT, OTHER };
+
+static int class_of(const struct match_rule *rule)
+{
+	if (rule->not)
+		return OTHER;
+	return rule->op == OP_NUMBER && rule->comparable ? PLAIN_NUMBER : rule->op == OP_EXACT ? PLAIN_TEXT : OTHER;
+}
+
+static int by_class(const void *a, const void *b)
+{
+	const struct match_rule *x = a, *y = b;
+	int class = class_of(x), other = class_of(y);
+	if (class != other || class == OTHER)
+		return class - other;
+	return class == PLAIN_NUMBER ? (x->low > y->low) - (x->low < y->low) : match_text_order(&x->texts[0], &y->texts[0]);
+}
+
+static void sort_rules(struct match_leaf *leaf)
+{
+	qsort(leaf->rules, leaf->rule_count, sizeof *leaf->rules, by_class);
+	for (unsigned i = 0; i < leaf->rule_count; i++) {
+		leaf->plain_numbers += class_of(&leaf->rules[i]) == PLAIN_NUMBER;
+		leaf->plain_texts += class_of(&leaf->rules[i]) == PLAIN_TEXT;
+	}
+}
+
 int match_leaf_read(struct match_reader *r, struct match_leaf *leaf)
 {
 	unsigned max = count_values(r);
@@ -330,5 +358,6 @@ int match_leaf_read(struct match_reader *r, struct match_leaf *leaf)
 			return -1;
 		leaf->absent = leaf->absent || (rule->op == OP_EXISTS && rule->not);
 	}
+	sort_rules(leaf);
 	return leaf->rule_count ? 0 : match_refuse(r, "Empty arrays are not allowed");
 }

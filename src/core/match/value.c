@@ -295,13 +295,10 @@ static bool (*const text_ops[])(struct match_text t, struct str text) = {
 
 static bool number_holds(const struct match_rule *rule, const struct match_value *v)
 {
-	int64_t n;
-	bool comparable = match_number(v->text, &n);
-	if (rule->op == OP_NUMBER && !(comparable && rule->comparable))
+	int64_t n = v->number;
+	if (rule->op == OP_NUMBER) /* one that cannot be compared: others were looked up */
 		return str_eq(v->text, rule->texts[0]);
-	if (rule->op == OP_NUMBER)
-		return n == rule->low;
-	return comparable && (rule->open_low ? n > rule->low : n >= rule->low) && (rule->open_high ? n < rule->high : n <= rule->high);
+	return v->comparable && (rule->open_low ? n > rule->low : n >= rule->low) && (rule->open_high ? n < rule->high : n <= rule->high);
 }
 
 static bool address_holds(const struct match_rule *rule, const struct match_value *v)
@@ -316,14 +313,13 @@ static bool address_holds(const struct match_rule *rule, const struct match_valu
 
 static bool anything_but(const struct match_rule *rule, const struct match_value *v)
 {
-	int64_t n;
 	if (v->kind == 's')
 		for (unsigned i = 0; i < rule->text_count; i++)
 			if (text_ops[rule->op](match_text_of(v->text, v->escaped), rule->texts[i]))
 				return false;
-	if (v->kind == 'n' && rule->number_count && match_number(v->text, &n))
+	if (v->comparable)
 		for (unsigned i = 0; i < rule->number_count; i++)
-			if (rule->numbers[i] == n)
+			if (rule->numbers[i] == v->number)
 				return false;
 	return true;
 }
@@ -343,10 +339,59 @@ static bool rule_holds(const struct match_rule *rule, const struct match_value *
 	return rule->op == OP_ADDRESS ? address_holds(rule, v) : text_ops[rule->op](match_text_of(v->text, v->escaped), rule->texts[0]);
 }
 
-bool match_leaf_holds(const struct match_leaf *leaf, const struct match_value *v)
+/* ---- leaves ---- */
+
+static bool has_number(const struct match_rule *rules, unsigned count, int64_t number)
 {
-	for (unsigned i = 0; i < leaf->rule_count; i++)
-		if (rule_holds(&leaf->rules[i], v))
+	unsigned low = 0, high = count;
+	while (low < high) {
+		unsigned middle = (low + high) / 2;
+		if (rules[middle].low == number)
+			return true;
+		if (rules[middle].low < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+static bool has_text(const struct match_rule *rules, unsigned count, struct str text)
+{
+	unsigned low = 0, high = count;
+	while (low < high) {
+		unsigned middle = (low + high) / 2;
+		int order = match_text_order(&rules[middle].texts[0], &text);
+		if (order == 0)
+			return true;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+/* What is too long for the room is in no pattern. */
+static __attribute__((noinline)) bool has_escaped(const struct match_rule *rules, unsigned count, struct str raw)
+{
+	char text[MATCH_PATTERN_MAX];
+	size_t n = match_text_copy(match_text_of(raw, true), text, sizeof text);
+	return n != SIZE_MAX && has_text(rules, count, (struct str){text, n});
+}
+
+bool match_leaf_holds(const struct match_leaf *leaf, const struct match_value *given)
+{
+	struct match_value v = *given;
+	const struct match_rule *texts = leaf->rules + leaf->plain_numbers;
+	v.comparable = v.kind == 'n' && match_number(v.text, &v.number);
+	if (v.comparable && has_number(leaf->rules, leaf->plain_numbers, v.number))
+		return true;
+	if (v.kind == 's' && leaf->plain_texts &&
+	    (v.escaped ? has_escaped(texts, leaf->plain_texts, v.text) : has_text(texts, leaf->plain_texts, v.text)))
+		return true;
+	for (unsigned i = leaf->plain_numbers + leaf->plain_texts; i < leaf->rule_count; i++)
+		if (rule_holds(&leaf->rules[i], &v))
 			return true;
 	return false;
 }
