@@ -206,6 +206,19 @@ TEST(retries_survive_a_restart)
 	rig_stop();
 }
 
+TEST(an_entry_that_can_be_stored_nowhere_fails)
+{
+	CHECK(rig_start());
+	make_rule("");
+	rig.store_bytes = 16;
+	CHECK(rig_restart(rig.wall_ms));
+	rig.refuse = (struct error){.code = ERR_DISK_FULL, .msg = "full"};
+	CHECK(has(put("s", "{\"k\":1}"), "{\"FailedEntryCount\":1,\"Entries\":[{\"ErrorCode\":\"InternalFailure\""));
+	rig.refuse.code = ERR_OK;
+	CHECK(has(put("s", "{\"k\":1}"), "\"FailedEntryCount\":0"));
+	rig_stop();
+}
+
 TEST(dead_letters)
 {
 	CHECK(rig_start());
@@ -242,7 +255,7 @@ TEST(a_refusal_for_good_is_dropped_and_counted)
 	rig_stop();
 }
 
-TEST(from_bus_to_bus)
+TEST(from_bus_to_bus), T(buses_that_multiply_an_event_are_stopped)
 {
 	CHECK(rig_start());
 	call("CreateEventBus", "{\"Name\":\"two\"}");
@@ -255,6 +268,29 @@ TEST(from_bus_to_bus)
 	CHECK_INT(rig.count, BUS_HOPS_MAX); /* the bus that sends to itself is stopped */
 	CHECK_STR(rig.taken[0].source_arn, "arn:aws:events:us-east-1:000000000000:rule/two/q");
 	CHECK(has(call("DeleteEventBus", "{\"Name\":\"two\"}"), "can't be deleted since it has rules."));
+	rig_stop();
+}
+
+/* Ten rules that each send to their own bus five times: 50^5 deliveries, if nobody counted. */
+TEST(buses_that_multiply_an_event_are_stopped)
+{
+	struct bus_counts counts;
+	char text[1024];
+	CHECK(rig_start());
+	for (int rule = 0; rule < 10; rule++) {
+		snprintf(text, sizeof text, "{\"Name\":\"m%d\",\"EventPattern\":\"{\\\"source\\\":[\\\"s\\\"]}\"}", rule);
+		call("PutRule", text);
+		size_t n = (size_t)snprintf(text, sizeof text, "{\"Rule\":\"m%d\",\"Targets\":[", rule);
+		for (int target = 0; target < 5; target++)
+			n += (size_t)snprintf(text + n, sizeof text - n, "%s{\"Id\":\"%d\",\"Arn\":\"arn:aws:events:us-east-1:000000000000:event-bus/default\"}",
+			                      target ? "," : "", target);
+		snprintf(text + n, sizeof text - n, "]}");
+		call("PutTargets", text);
+	}
+	CHECK(has(put("s", "{}"), "\"FailedEntryCount\":0"));
+	bus_count(rig.bus, &counts);
+	CHECK_INT(counts.delivered, BUS_VISITS_MAX);
+	CHECK(counts.failed > 0);
 	rig_stop();
 }
 
@@ -397,6 +433,7 @@ TEST(a_crash_before_it_is_remembered)
 }
 
 TESTS(T(rules_and_targets), T(pages), T(an_event_as_targets_get_it), T(entries_that_are_refused), T(refusals_of_operations), T(limits),
-      T(what_targets_are_given), T(a_target_that_takes_it_later), T(retries_survive_a_restart), T(dead_letters),
+      T(what_targets_are_given), T(a_target_that_takes_it_later), T(retries_survive_a_restart),
+      T(an_entry_that_can_be_stored_nowhere_fails), T(dead_letters),
       T(a_refusal_for_good_is_dropped_and_counted), T(from_bus_to_bus), T(from_inside), T(tags_and_permissions), T(a_scheduled_event),
       T(missed_fires_are_not_made_up_for), T(a_clock_that_is_set_back_fires_nothing_twice), T(a_crash_before_it_is_remembered))

@@ -37,6 +37,14 @@ TEST(unknown_members_are_kept_bad_lineages_count_as_none)
 	CHECK(!strstr(a, ":7") && !strstr(a, "Parent=1;"));
 }
 
+TEST(what_could_end_a_header_line_counts_as_none)
+{
+	char a[TRACE_MAX];
+	CHECK_INT(trace_next(a, STR("Root=1-x;a=b\r\nX-Evil: 1;Lineage=1:00000000:7"), F), 1);
+	CHECK(!strpbrk(a, "\r\n") && !strstr(a, "Evil") && !strstr(a, "Root=1-x"));
+	CHECK_INT(trace_count(STR("Root=1-x;\x7fLineage=1:00000000:7"), F), 0);
+}
+
 TEST(long_chains_and_headers_fit)
 {
 	char a[TRACE_MAX], b[TRACE_MAX], arn[64], huge[4000];
@@ -68,4 +76,5 @@ TEST(long_chains_and_headers_fit)
 	}
 }
 
-TESTS(T(a_chain_is_counted_by_function), T(unknown_members_are_kept_bad_lineages_count_as_none), T(long_chains_and_headers_fit))
+TESTS(T(a_chain_is_counted_by_function), T(unknown_members_are_kept_bad_lineages_count_as_none), T(what_could_end_a_header_line_counts_as_none),
+      T(long_chains_and_headers_fit))

@@ -80,11 +80,21 @@ static struct entry *find(struct lineage *l, const char *hash)
 	return NULL;
 }
 
+/* It becomes a header line of the Runtime API, and came from anybody: what could end a line makes it none. */
+static bool is_plain(struct str sent)
+{
+	for (size_t i = 0; i < sent.n; i++) {
+		if (sent.p[i] < 0x20 || sent.p[i] >= 0x7f)
+			return false;
+	}
+	return sent.p != NULL;
+}
+
 unsigned trace_count(struct str sent, struct str function_arn)
 {
 	struct lineage l;
 	char hash[HASH_HEX + 1];
-	read_lineage(&l, sent);
+	read_lineage(&l, is_plain(sent) ? sent : STR_NULL);
 	if (l.n == 0)
 		return 0;
 	hash_of(hash, function_arn);
@@ -197,7 +207,7 @@ unsigned trace_next(char dst[TRACE_MAX], struct str sent, struct str function_ar
 	char parent[17], text[TRACE_MAX];
 	struct writer w = {.dst = dst};
 	struct str root = STR_NULL;
-	bool good = sent.p && member(sent, "Root=", &root) && root.n > 0;
+	bool good = is_plain(sent) && member(sent, "Root=", &root) && root.n > 0;
 	if (!good)
 		sent = STR_NULL;
 	read_lineage(&l, sent);

@@ -14,6 +14,7 @@
 struct event {
 	struct bus *b;
 	unsigned pending; /* deliveries, and whoever still adds some */
+	unsigned visits;  /* of buses */
 	struct buf text;
 	char id[UUID_SIZE], ingested[32];
 	char *trace_header;
@@ -47,6 +48,7 @@ static void event_unref(struct event *e)
 static void sending_end(struct sending *s)
 {
 	struct event *e = s->event;
+	e->b->held_bytes -= s->payload.len;
 	bus_rule_unref(s->rule);
 	buf_release(&s->payload);
 	free(s);
@@ -93,8 +95,20 @@ static void on_delivered(void *arg, const struct error *err)
 
 /* ---- deliveries ---- */
 
+/* A few rules may turn one small event into gigabytes: then it is refused as a whole, to be sent again; some targets have it twice. */
+static bool has_room(struct event *e)
+{
+	if (e->b->held_bytes <= BUS_HELD_BYTES)
+		return true;
+	e->b->counts.failed++;
+	error_set(&e->err, ERR_THROTTLED, "too many events are on their way to targets; send it again");
+	return false;
+}
+
 static void send(struct event *e, struct bus_rule *rule, const struct bus_target *t)
 {
+	if (!has_room(e))
+		return;
 	const struct transform_context context = {buf_str(&e->text), str_from(rule->arn), rule->name, str_from(e->ingested)};
 	struct sending *s = calloc(1, sizeof *s);
 	struct error err = {0};
@@ -106,7 +120,9 @@ static void send(struct event *e, struct bus_rule *rule, const struct bus_target
 	s->d = (struct delivery){.target = t->arn, .service = STR("events.amazonaws.com"), .source_arn = str_from(rule->arn),
 	                         .source_account = str_from(e->b->deps.settings->account), .role = t->role, .once = str_from(s->once),
 	                         .trace_header = str_from(e->trace_header), .group = t->group};
-	if (transform_apply(t->transform, &context, &s->payload, &err) < 0) {
+	int rc = transform_apply(t->transform, &context, &s->payload, &err);
+	e->b->held_bytes += s->payload.len;
+	if (rc < 0) {
 		on_delivered(s, &err);
 		return;
 	}
@@ -129,7 +145,8 @@ static void dispatch_target(struct event *e, struct bus_rule *rule, const struct
 {
 	struct str name = bus_name_in(t->arn);
 	struct event_bus *next = name.p ? bus_find(e->b, name) : NULL;
-	if (next && hops < BUS_HOPS_MAX) {
+	if (next && hops < BUS_HOPS_MAX && e->visits < BUS_VISITS_MAX) {
+		e->visits++;
 		e->b->counts.delivered++;
 		dispatch(e, next, hops + 1);
 	} else if (next) {
