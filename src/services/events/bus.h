@@ -36,6 +36,7 @@
 
 #define BUS_NAME_MAX 256
 #define BUS_HOPS_MAX 5u
+#define BUS_VISITS_MAX 100u /* buses that one event passes, the same one several times included */
 
 struct bus; /* all buses of the account */
 

@@ -22,7 +22,6 @@
 #define BUS_EVENT_BYTES (BUS_ENTRIES_BYTES + 8192u)
 #define BUS_PAYLOAD_BYTES ((1u << 20) + 4096u) /* what a template may make of an event: no target takes more than 1 MiB */
 #define BUS_HELD_BYTES (64u << 20)             /* payloads of deliveries under way, in all; more are refused */
-#define BUS_VISITS_MAX 100u                    /* buses that one event passes, the same one several times included */
 #define BUS_REPLY_BYTES (16u << 20)
 #define BUS_POLICY_MAX 10240u
 #define BUS_RECORD_MAX ((size_t)KV_VALUE_MAX)
