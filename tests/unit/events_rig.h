@@ -37,6 +37,7 @@ static struct events_rig {
 	struct error refuse;      /* what targets say; code 0: taken */
 	char refuse_only[200];    /* this target alone; "": all */
 	unsigned refusals;        /* so many times; 0: always */
+	size_t store_bytes;       /* what the queue's store takes at a time, from the next opening on; 0: enough */
 	int status;
 	char body[65536], type[100];
 	struct ev_timer patience;
@@ -109,7 +110,7 @@ static inline bool rig_open(void)
 {
 	struct bus_deps deps = {.loop = rig.loop, .settings = &rig.settings, .deliverer = {rig_deliver, NULL}, .wall_ms = rig_wall};
 	const struct kv_sqlite_options kv_options = {.unsafe_no_sync = true};
-	const struct queue_sqlite_options queue_options = {.unsafe_no_sync = true};
+	const struct queue_sqlite_options queue_options = {.unsafe_no_sync = true, .calls_max_bytes = rig.store_bytes};
 	rig.kv = deps.kv = kv_sqlite_open(rig.loop, rig.dirfd, &kv_options, &rig.err);
 	rig.queue = deps.queue = rig.kv ? queue_sqlite_open(rig.loop, rig.dirfd, &queue_options, &rig.err) : NULL;
 	rig.zones = deps.zones = when_zones_new(&rig.err);

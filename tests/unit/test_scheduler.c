@@ -325,6 +325,25 @@ TEST(retries_survive_a_restart)
 	rig_stop();
 }
 
+TEST(a_fire_that_cannot_be_stored_yet)
+{
+	struct scheduler_counts counts;
+	CHECK(start());
+	create("at(2026-07-17T10:00:00)", ",\"ActionAfterCompletion\":\"DELETE\"", "");
+	rig.store_bytes = 16;
+	CHECK(rig_restart(rig.wall_ms));
+	pass(30 * MINUTE);
+	pass(MINUTE);
+	CHECK_INT(rig.count, 0);
+	scheduler_count(rig.scheduler, &counts);
+	CHECK_INT(counts.fired, 0);
+	rig.store_bytes = 0;
+	CHECK(rig_restart(rig.wall_ms));
+	CHECK_INT(rig_wait(1), 1);
+	CHECK(has(rest("GET", "/schedules/s", "", ""), "Schedule s does not exist."));
+	rig_stop();
+}
+
 TEST(deleted_after_completion)
 {
 	CHECK(start());
@@ -408,4 +427,4 @@ TEST(many)
 TESTS(T(a_schedule_is_kept), T(refusals), T(the_same_request_twice), T(one_time), T(an_event_where_there_is_no_input), T(a_rate_begins_at_once),
       T(dates), T(zones_and_summer_time), T(missed_while_the_server_was_down), T(a_clock_that_is_set_back), T(a_crash_before_it_is_remembered),
       T(the_flexible_window_is_the_same_after_a_restart), T(retries_and_the_dead_letter), T(retries_survive_a_restart),
-      T(deleted_after_completion), T(universal_targets_and_buses), T(groups), T(many))
+      T(a_fire_that_cannot_be_stored_yet), T(deleted_after_completion), T(universal_targets_and_buses), T(groups), T(many))
