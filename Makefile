@@ -90,6 +90,7 @@ bench: ## what the README claims, measured on this machine
 soak: all ## 20,000 restores over all runtimes (ARGS="--restores 2000"), 200 times kill -9 under 500 events/s: nothing failed, lost or left
 	BUILD=$(BUILD) MAYFLY_BUILD=$(CURDIR)/$(BUILD) python3 tests/soak/soak.py $(ARGS)
 	cd tests/e2e && BUILD=$(BUILD) MAYFLY_BUILD=$(CURDIR)/$(BUILD) E2E_KILLS=200 python3 test_events_kill.py
+	cd tests/e2e && BUILD=$(BUILD) MAYFLY_BUILD=$(CURDIR)/$(BUILD) MAYFLY_EVENTS=100000 MAYFLY_KILLS=20 python3 test_async_flow.py
 
 test-vm: all ## cgroup v2 limits in a software-emulated guest
 	tests/vm/run --build $(BUILD)

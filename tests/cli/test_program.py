@@ -202,6 +202,8 @@ class Machine(CliCase):
         self.assertEqual(complete("mayfly", "deploy", "--mem"), ["--memory"])
         self.assertEqual(complete("mayfly", "invoke", "th"), ["thumb"])
         self.assertEqual(complete("mayfly", "logs", "--fo"), ["--follow"])
+        self.assertEqual(complete("mayfly", "events", "th"), ["thumb"])
+        self.assertEqual(complete("mayfly", "queue", "p"), ["peek", "purge"])
 
     def test_other_shells(self):
         self.assertTrue(self.out("completion", "zsh").startswith("#compdef mayfly\n"))

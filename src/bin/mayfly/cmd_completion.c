@@ -8,7 +8,7 @@
 
 static bool names_function(const struct command *c)
 {
-	return strcmp(c->words, "NAME") == 0;
+	return strcmp(c->words, "NAME") == 0 || strcmp(c->words, "[NAME]") == 0;
 }
 
 static void print_options(struct option_table table)
@@ -53,6 +53,7 @@ static void print_bash(void)
 			printf("%s%s", n++ ? "|" : "", commands[i]->name);
 	}
 	puts(") COMPREPLY=($(compgen -W \"$(mayfly list --names --quiet 2>/dev/null)\" -- \"$cur\")) ;;");
+	puts("\tqueue) COMPREPLY=($(compgen -W 'ls peek redrive purge' -- \"$cur\")) ;;");
 	puts("\tcompletion) COMPREPLY=($(compgen -W 'bash zsh fish' -- \"$cur\")) ;;");
 	printf("\thelp) COMPREPLY=($(compgen -W '");
 	print_names();
@@ -105,6 +106,7 @@ static void print_fish(void)
 		if (names_function(c))
 			printf("complete -c mayfly -n '__fish_seen_subcommand_from %s' -f -a '(mayfly list --names --quiet 2>/dev/null)'\n", c->name);
 	}
+	puts("complete -c mayfly -n '__fish_seen_subcommand_from queue' -f -a 'ls peek redrive purge'");
 }
 
 static const struct {
