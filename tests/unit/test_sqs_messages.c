@@ -447,10 +447,86 @@ TEST(what_the_program_buries_is_a_dead_letter)
 	rig_teardown();
 }
 
+/* `n` messages into `received`: one receive gives QUEUE_BATCH_MAX at most. */
+static void receive_all(const char *arn, int n)
+{
+	struct list all, *link;
+	list_init(&all);
+	for (int i = 0; i < n; i += QUEUE_BATCH_MAX) {
+		receive_inside(arn, QUEUE_BATCH_MAX);
+		while ((link = list_pop_front(&received)) != NULL)
+			list_push_back(&all, link);
+	}
+	while ((link = list_pop_front(&all)) != NULL)
+		list_push_back(&received, link);
+}
+
+static const char *stats_of(const char *arn)
+{
+	static char text[64];
+	struct sqs_info info;
+	if (sqs_info(rig.sqs, str_from(arn), &info, &rig.err) < 0)
+		return rig.err.msg;
+	snprintf(text, sizeof text, "%llu %llu", (unsigned long long)info.visible, (unsigned long long)info.in_flight);
+	return text;
+}
+
+typedef void end_fn(struct list *messages);
+
+static void give_back(struct list *messages)
+{
+	sqs_return_messages(rig.sqs, STR(RIG_ARN "q"), messages, 0, on_simple, NULL);
+}
+
+static void bury(struct list *messages)
+{
+	sqs_bury_messages(rig.sqs, STR(RIG_ARN "q"), messages, on_simple, NULL);
+}
+
+static void delete_dead(struct list *messages)
+{
+	sqs_delete_messages(rig.sqs, STR(RIG_ARN "dead"), messages, on_simple, NULL);
+}
+
+static const char *end_all(const char *arn, int n, end_fn *end)
+{
+	receive_all(arn, n);
+	end(&received);
+	if (!list_empty(&received))
+		return "some are left";
+	ev_loop_run(rig.loop, NULL);
+	return outcome;
+}
+
+TEST(batches_larger_than_the_stores_end_as_a_whole)
+{
+	enum { N = QUEUE_BATCH_MAX + 1 };
+	char all[16];
+	CHECK(rig_setup());
+	snprintf(all, sizeof all, "%d 0", N);
+	make("dead", "");
+	make("q", "'RedrivePolicy':'{\\'deadLetterTargetArn\\':\\'" RIG_ARN "dead\\',\\'maxReceiveCount\\':9}'");
+	for (int i = 0; i < N; i++)
+		CHECK_STR(send_inside(&(struct sqs_send){.arn = STR(RIG_ARN "q"), .body = STR("m")}), "36 fine");
+	CHECK_STR(end_all(RIG_ARN "q", N, give_back), "fine");
+	CHECK_STR(stats_of(RIG_ARN "q"), all);
+	CHECK_STR(end_all(RIG_ARN "q", N, bury), "fine");
+	CHECK_STR(stats_of(RIG_ARN "q"), "0 0");
+	CHECK_STR(stats_of(RIG_ARN "dead"), all);
+	CHECK_STR(end_all(RIG_ARN "dead", N, delete_dead), "fine");
+	CHECK_STR(stats_of(RIG_ARN "dead"), "0 0");
+	receive_all(RIG_ARN "dead", 1);
+	CHECK(list_empty(&received));
+	delete_dead(&received);
+	ev_loop_run(rig.loop, NULL);
+	CHECK_STR(outcome, "fine");
+	rig_teardown();
+}
+
 TESTS(T(md5s_are_those_the_sdks_compute), T(a_message_is_sent_received_and_deleted),
       T(it_comes_again_after_its_visibility_and_keeps_its_count_over_a_restart), T(visibility_is_changed),
       T(message_attributes_are_kept_checked_and_chosen), T(bodies_are_checked), T(delays), T(batches_fail_in_part_or_as_a_whole),
       T(a_long_poll_ends_with_a_message_with_its_client_or_with_its_queue), T(a_poison_message_dies_after_max_receive_count),
       T(fifo_queues_keep_order_and_know_repetitions), T(deduplication_by_content_and_by_group),
       T(an_old_handle_does_not_delete_what_was_received_again), T(purging_and_retention), T(too_much_in_flight), T(the_program_sends_receives_and_deletes),
-      T(what_the_program_buries_is_a_dead_letter))
+      T(what_the_program_buries_is_a_dead_letter), T(batches_larger_than_the_stores_end_as_a_whole))

@@ -118,7 +118,8 @@ struct sqs_receiving; /* under way */
 typedef void sqs_received_cb(void *arg, struct list *messages, size_t n, const struct error *err);
 struct sqs_receiving *sqs_receive(struct sqs *s, const struct sqs_receive *what, sqs_received_cb *cb, void *arg, struct error *err);
 void sqs_receive_cancel(struct sqs *s, struct sqs_receiving *r);
-/* Deletes, or changes the visibility (0: visible at once), of messages that were received; those are freed. `cb` may be NULL. */
+/* Deletes, or changes the visibility (0: visible at once), of messages that were received, any number of them; those are freed. `cb` may be NULL;
+ * it comes once, with the first error of all. */
 void sqs_delete_messages(struct sqs *s, struct str arn, struct list *messages, queue_simple_cb *cb, void *arg);
 void sqs_return_messages(struct sqs *s, struct str arn, struct list *messages, unsigned visibility_s, queue_simple_cb *cb, void *arg);
 /* Straight to the dead-letter queue of the queue's redrive policy; without one they are left to their visibility (recursion). */

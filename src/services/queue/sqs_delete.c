@@ -216,99 +216,126 @@ void sqs_change_visibilities(struct sqs_call *call)
 	end_many(call, true, "ChangeMessageVisibilityBatchRequestEntry");
 }
 
-/* ---- from inside ---- */
+/* ---- from inside: any number of messages, in pieces that the store takes ---- */
 
 struct inner {
+	struct sqs *sqs;
+	const struct sqs_queue *queue; /* while the pieces are handed in; NULL: it is not there */
 	queue_simple_cb *cb;
 	void *arg;
+	unsigned visibility_s;
+	size_t under_way; /* pieces */
+	bool failed;
+	struct error err; /* the first one */
+};
+
+struct piece { /* copied by the store */
 	size_t n;
 	struct queue_extend leases[QUEUE_BATCH_MAX];
 	struct queue_receipt receipts[QUEUE_BATCH_MAX];
 };
 
-/* The receipts; the messages are freed. */
-static struct inner *inner_new(struct list *messages, unsigned visibility_s, queue_simple_cb *cb, void *arg)
+typedef int piece_fn(struct inner *in, const struct piece *p, struct error *err);
+
+static void inner_note(struct inner *in, const struct error *err)
 {
-	struct inner *in = malloc(sizeof *in);
-	struct list *link;
-	ASSERT(in);
-	in->cb = cb;
-	in->arg = arg;
-	in->n = 0;
-	while (in->n < QUEUE_BATCH_MAX && (link = list_pop_front(messages)) != NULL) {
-		struct sqs_message *m = CONTAINER_OF(link, struct sqs_message, link);
-		in->receipts[in->n] = m->stored->receipt;
-		in->leases[in->n++] = (struct queue_extend){m->stored->receipt, visibility_s * 1000ull};
-		sqs_message_free(m);
-	}
-	ASSERT(list_empty(messages));
-	return in;
+	if (!err || in->failed)
+		return;
+	in->failed = true;
+	in->err = *err;
 }
 
-static void inner_end(struct inner *in, const struct error *err)
+static void inner_piece_end(struct inner *in, const struct error *err)
 {
-	queue_simple_cb *cb = in->cb;
-	void *arg = in->arg;
+	inner_note(in, err);
+	if (--in->under_way > 0)
+		return;
+	if (in->cb)
+		in->cb(in->arg, in->failed ? &in->err : NULL);
 	free(in);
-	if (cb)
-		cb(arg, err);
 }
 
 static void on_inner(void *arg, const enum error_code *results, size_t n, const struct error *err)
 {
-	inner_end(arg, err);
+	inner_piece_end(arg, err);
 }
 
 static void on_buried(void *arg, size_t moved, const struct error *err)
 {
-	inner_end(arg, err);
+	inner_piece_end(arg, err);
 }
 
-static void inner_refuse(struct sqs *s, struct inner *in, const struct error *err)
+/* The next receipts; their messages are freed. */
+static bool piece_take(struct piece *p, struct list *messages, unsigned visibility_s)
 {
-	sqs_later_simple(s, in->cb, in->arg, err);
+	struct list *link;
+	p->n = 0;
+	while (p->n < QUEUE_BATCH_MAX && (link = list_pop_front(messages)) != NULL) {
+		struct sqs_message *m = CONTAINER_OF(link, struct sqs_message, link);
+		p->receipts[p->n] = m->stored->receipt;
+		p->leases[p->n++] = (struct queue_extend){m->stored->receipt, visibility_s * 1000ull};
+		sqs_message_free(m);
+	}
+	return p->n > 0;
+}
+
+static void inner_run(const struct inner *what, struct list *messages, piece_fn *run_piece)
+{
+	struct inner *in = malloc(sizeof *in);
+	CLEANUP_FREE struct piece *p = malloc(sizeof *p);
+	ASSERT(in && p);
+	*in = *what;
+	while (piece_take(p, messages, in->visibility_s)) {
+		struct error err = {.code = ERR_NOT_FOUND, .msg = "The specified queue does not exist."};
+		if (in->queue && run_piece(in, p, &err) == 0)
+			in->under_way++;
+		else
+			inner_note(in, &err);
+	}
+	if (in->under_way > 0)
+		return;
+	sqs_later_simple(in->sqs, in->cb, in->arg, in->failed ? &in->err : NULL);
 	free(in);
 }
 
-static const struct error no_queue = {.code = ERR_NOT_FOUND, .msg = "The specified queue does not exist."};
+static int ack_piece(struct inner *in, const struct piece *p, struct error *err)
+{
+	return queue_ack(in->sqs->deps.queue, str_from(in->queue->stored), p->receipts, p->n, on_inner, in, err);
+}
+
+static int extend_piece(struct inner *in, const struct piece *p, struct error *err)
+{
+	return queue_extend(in->sqs->deps.queue, str_from(in->queue->stored), p->leases, p->n, on_inner, in, err);
+}
+
+static const struct sqs_queue *dead_of(const struct sqs_queue *q)
+{
+	return q->rules.max_receives > 0 ? sqs_queue_of_arn(q->sqs, str_from(q->rules.dead)) : NULL;
+}
+
+static int bury_piece(struct inner *in, const struct piece *p, struct error *err)
+{
+	struct queue_move what = {.from = str_from(in->queue->stored), .to = str_from(dead_of(in->queue)->stored), .receipts = p->receipts,
+	                          .n = p->n};
+	return queue_move(in->sqs->deps.queue, &what, on_buried, in, err);
+}
 
 void sqs_delete_messages(struct sqs *s, struct str arn, struct list *messages, queue_simple_cb *cb, void *arg)
 {
-	const struct sqs_queue *q = sqs_queue_of_arn(s, arn);
-	struct inner *in = inner_new(messages, 0, cb, arg);
-	struct error err = no_queue;
-	if (in->n == 0)
-		inner_refuse(s, in, NULL);
-	else if (!q || queue_ack(s->deps.queue, str_from(q->stored), in->receipts, in->n, on_inner, in, &err) < 0)
-		inner_refuse(s, in, &err);
+	inner_run(&(struct inner){.sqs = s, .queue = sqs_queue_of_arn(s, arn), .cb = cb, .arg = arg}, messages, ack_piece);
 }
 
 void sqs_return_messages(struct sqs *s, struct str arn, struct list *messages, unsigned visibility_s, queue_simple_cb *cb, void *arg)
 {
-	const struct sqs_queue *q = sqs_queue_of_arn(s, arn);
-	struct inner *in = inner_new(messages, visibility_s, cb, arg);
-	struct error err = no_queue;
-	if (in->n == 0)
-		inner_refuse(s, in, NULL);
-	else if (!q || queue_extend(s->deps.queue, str_from(q->stored), in->leases, in->n, on_inner, in, &err) < 0)
-		inner_refuse(s, in, &err);
+	inner_run(&(struct inner){.sqs = s, .queue = sqs_queue_of_arn(s, arn), .cb = cb, .arg = arg, .visibility_s = visibility_s}, messages,
+	          extend_piece);
 }
 
 void sqs_bury_messages(struct sqs *s, struct str arn, struct list *messages, queue_simple_cb *cb, void *arg)
 {
 	const struct sqs_queue *q = sqs_queue_of_arn(s, arn);
-	const struct sqs_queue *dead = q && q->rules.max_receives > 0 ? sqs_queue_of_arn(s, str_from(q->rules.dead)) : NULL;
-	struct inner *in = inner_new(messages, 0, cb, arg);
-	struct error err = no_queue;
-	struct queue_move what = {.receipts = in->receipts, .n = in->n};
-	if (in->n == 0 || (q && !dead)) {
-		inner_refuse(s, in, NULL);
-		return;
-	}
-	if (q) {
-		what.from = str_from(q->stored);
-		what.to = str_from(dead->stored);
-	}
-	if (!q || queue_move(s->deps.queue, &what, on_buried, in, &err) < 0)
-		inner_refuse(s, in, &err);
+	struct list *link;
+	while (q && !dead_of(q) && (link = list_pop_front(messages)) != NULL)
+		sqs_message_free(CONTAINER_OF(link, struct sqs_message, link));
+	inner_run(&(struct inner){.sqs = s, .queue = q, .cb = cb, .arg = arg}, messages, bury_piece);
 }
