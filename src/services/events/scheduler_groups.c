@@ -29,6 +29,16 @@ static struct schedule_group *group_of(struct scheduler_request *r, struct str n
 	return g;
 }
 
+/* For changes, which come one after the other: a group that is being deleted may be gone before the change is written. */
+static struct schedule_group *group_to_change(struct scheduler_request *r, struct str name)
+{
+	struct schedule_group *g = group_of(r, name);
+	if (!g || !str_eqz(json_value_text(json_object_get(g->record, "State")), "DELETING"))
+		return g;
+	scheduler_fail(r, SCHEDULER_CONFLICT, "Schedule group %s is being deleted.", g->name);
+	return NULL;
+}
+
 /* ---- create ---- */
 
 static void commit_create(struct scheduler_request *r)
@@ -148,7 +158,7 @@ static void save(struct scheduler_request *r)
 
 void scheduler_delete_group(struct scheduler_request *r)
 {
-	struct schedule_group *g = group_of(r, str_from(r->name));
+	struct schedule_group *g = group_to_change(r, str_from(r->name));
 	if (g && strcmp(g->name, "default") == 0) {
 		scheduler_fail(r, SCHEDULER_INVALID, "The default schedule group cannot be deleted.");
 	} else if (g) {
@@ -195,18 +205,18 @@ void scheduler_list_groups(struct scheduler_request *r)
 
 /* ---- tags ---- */
 
-static struct schedule_group *tagged(struct scheduler_request *r)
+static struct str tagged_name(const struct scheduler_request *r)
 {
 	struct str name = str_from(r->name), piece;
 	while (str_find(name, '/') < name.n)
 		str_split(&name, '/', &piece);
-	return group_of(r, name);
+	return name;
 }
 
 /* The tags of the new record; NULL: the request has failed. */
 static json_t *begin_tags(struct scheduler_request *r)
 {
-	struct schedule_group *g = tagged(r);
+	struct schedule_group *g = group_to_change(r, tagged_name(r));
 	if (!g)
 		return NULL;
 	begin_change(r, g);
@@ -245,7 +255,7 @@ void scheduler_untag(struct scheduler_request *r)
 
 void scheduler_list_tags(struct scheduler_request *r)
 {
-	struct schedule_group *g = tagged(r);
+	struct schedule_group *g = group_of(r, tagged_name(r));
 	const char *key;
 	json_t *value, *list;
 	if (!g)
