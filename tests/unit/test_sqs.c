@@ -251,6 +251,69 @@ TEST(a_policy_says_which_service_may_send_and_who_may_not)
 	rig_teardown();
 }
 
+static void deny(const char *name, const char *action)
+{
+	ask("SetQueueAttributes", "{'QueueUrl':'" RIG_URL "%s','Attributes':{'Policy':'{\\'Version\\':\\'2012-10-17\\',\\'Statement\\':"
+	          "[{\\'Effect\\':\\'Deny\\',\\'Principal\\':\\'*\\',\\'Action\\':\\'sqs:%s\\',\\'Resource\\':\\'*\\'}]}'}}", name, action);
+}
+
+static bool denied(const char *answer, const char *action)
+{
+	return strstr(answer, "AccessDeniedException: ") && strstr(answer, action) && strstr(answer, "explicit deny");
+}
+
+TEST(batches_are_the_right_of_their_single_operation)
+{
+	static const struct {
+		const char *right, *lower, *entry;
+	} rows[] = {{"SendMessage", ": sqs:sendmessage on", "'MessageBody':'m'"}, {"DeleteMessage", ": sqs:deletemessage on", "'ReceiptHandle':'h'"},
+	            {"ChangeMessageVisibility", ": sqs:changemessagevisibility on", "'ReceiptHandle':'h','VisibilityTimeout':1"}};
+	CHECK(rig_setup());
+	ask("CreateQueue", "{'QueueName':'q'}");
+	rig.as_role = true;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char operation[64];
+		snprintf(operation, sizeof operation, "%sBatch", rows[i].right);
+		CHECK_STR(refusal(operation, "{" URL("q") ",'Entries':[{'Id':'1',%s}]}", rows[i].entry), "fine");
+		deny("q", rows[i].right);
+		CHECK(denied(refusal(operation, "{" URL("q") ",'Entries':[{'Id':'1',%s}]}", rows[i].entry), rows[i].lower));
+		CHECK_STR(refusal("SetQueueAttributes", "{" URL("q") ",'Attributes':{'Policy':''}}"), "fine");
+	}
+	deny("q", "GetQueueUrl");
+	CHECK(denied(refusal("GetQueueUrl", "{'QueueName':'q'}"), "sqs:getqueueurl"));
+	rig_teardown();
+}
+
+TEST(a_move_task_is_denied_what_its_caller_is_denied)
+{
+	static const struct {
+		const char *right, *lower;
+	} of_source[] = {{"StartMessageMoveTask", "sqs:startmessagemovetask"}, {"ReceiveMessage", "sqs:receivemessage"}, {"DeleteMessage", "sqs:deletemessage"}};
+	CHECK(rig_setup());
+	ask("CreateQueue", "{'QueueName':'dead'}");
+	ask("CreateQueue", "{'QueueName':'to'}");
+	ask("CreateQueue", "{'QueueName':'q','Attributes':{'RedrivePolicy':'{\\'deadLetterTargetArn\\':\\'" RIG_ARN "dead\\',\\'maxReceiveCount\\':1}'}}");
+	rig.as_role = true;
+	for (size_t i = 0; i < sizeof of_source / sizeof *of_source; i++) {
+		deny("dead", of_source[i].right);
+		CHECK(denied(refusal("StartMessageMoveTask", "{'SourceArn':'" RIG_ARN "dead'}"), of_source[i].lower));
+	}
+	deny("dead", "PurgeQueue");
+	deny("to", "SendMessage");
+	CHECK(denied(refusal("StartMessageMoveTask", "{'SourceArn':'" RIG_ARN "dead','DestinationArn':'" RIG_ARN "to'}"), "sqs:sendmessage"));
+	deny("q", "SendMessage");
+	CHECK(denied(refusal("StartMessageMoveTask", "{'SourceArn':'" RIG_ARN "dead'}"), "sqs:sendmessage"));
+	deny("q", "PurgeQueue");
+	char handle[600];
+	snprintf(handle, sizeof handle, "%s", at(ask("StartMessageMoveTask", "{'SourceArn':'" RIG_ARN "dead'}"), "TaskHandle"));
+	CHECK(strlen(handle) > 40);
+	deny("dead", "CancelMessageMoveTask");
+	CHECK(denied(refusal("CancelMessageMoveTask", "{'TaskHandle':'%s'}", handle), "sqs:cancelmessagemovetask"));
+	deny("dead", "ListMessageMoveTasks");
+	CHECK(denied(refusal("ListMessageMoveTasks", "{'SourceArn':'" RIG_ARN "dead'}"), "sqs:listmessagemovetasks"));
+	rig_teardown();
+}
+
 static void on_row(void *arg, const struct sqs_row *row)
 {
 	size_t n = strlen(rig.name);
@@ -270,4 +333,5 @@ TEST(all_queues_are_told_with_their_counts)
 
 TESTS(T(a_queue_is_made_found_listed_and_deleted), T(names_and_urls_are_checked), T(the_same_queue_again_is_fine_another_is_not),
       T(attributes_have_defaults_and_are_checked), T(redrive_policies_are_checked), T(lists_come_in_pages), T(tags_and_permissions),
-      T(others_are_told_of_changes), T(it_ends_in_the_middle_of_changes), T(a_policy_says_which_service_may_send_and_who_may_not), T(all_queues_are_told_with_their_counts))
+      T(others_are_told_of_changes), T(it_ends_in_the_middle_of_changes), T(a_policy_says_which_service_may_send_and_who_may_not),
+      T(batches_are_the_right_of_their_single_operation), T(a_move_task_is_denied_what_its_caller_is_denied), T(all_queues_are_told_with_their_counts))

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/cleanup.h"
 #include "services/queue/sqs_priv.h"
@@ -58,20 +59,27 @@ int sqs_fault_no_queue(struct sqs_fault *f, const struct service_call *from)
 }
 
 /* The front end has checked the identity's own rights; the queue's policy can only take away from identities of its account. */
-static int check_policy(struct sqs_call *call, struct sqs_fault *f)
+int sqs_check_right(const struct sqs_call *call, const struct sqs_queue *q, struct str right, struct sqs_fault *f)
 {
 	const struct service_call *from = call->from;
 	char action[ACTION_MAX + 8];
-	snprintf(action, sizeof action, "sqs:%s", call->operation->name);
+	snprintf(action, sizeof action, "sqs:" STR_FMT, STR_ARG(right));
 	struct policy_question question = {.principal = from->caller_arn, .account = from->caller_account, .action = str_from(action),
-	                                   .resource = str_from(call->queue->arn)};
-	if (from->root || policy_ask(call->queue->policy, &question) != POLICY_DENY)
+	                                   .resource = str_from(q->arn)};
+	if (from->root || policy_ask(q->policy, &question) != POLICY_DENY)
 		return 0;
 	for (char *c = action; *c; c++)
 		*c = (char)tolower((unsigned char)*c);
 	return sqs_fault_set(f, SQS_ACCESS_DENIED,
 	                     "User: " STR_FMT " is not authorized to perform: %s on resource: %s with an explicit deny in a resource-based policy",
-	                     STR_ARG(from->caller_arn), action, call->queue->arn);
+	                     STR_ARG(from->caller_arn), action, q->arn);
+}
+
+/* A batch has no action of its own in policies: it is the right of its single operation. */
+static struct str right_of(const struct sqs_operation *operation)
+{
+	struct str name = str_from(operation->name);
+	return str_ends(name, STR("Batch")) ? str_sub(name, 0, name.n - strlen("Batch")) : name;
 }
 
 static int find_queue(struct sqs_call *call, struct sqs_fault *f)
@@ -80,7 +88,7 @@ static int find_queue(struct sqs_call *call, struct sqs_fault *f)
 	int got = sqs_in_str(call, call->in, "QueueUrl", &url, f);
 	if (got == 0 || (got > 0 && url.n == 0))
 		return sqs_fault_set(f, SQS_MISSING_PARAMETER, "The request must contain the parameter QueueUrl.");
-	return got < 0 || queue_of_url(call, url, f) < 0 ? -1 : check_policy(call, f);
+	return got < 0 || queue_of_url(call, url, f) < 0 ? -1 : sqs_check_right(call, call->queue, right_of(call->operation), f);
 }
 
 void sqs_run(struct sqs *s, const struct service_call *from, json_t *in, sqs_told_fn *told, service_answer_cb *cb, void *answer)

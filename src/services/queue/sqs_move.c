@@ -294,6 +294,24 @@ static bool is_dead_letter_queue(struct sqs *s, const char *arn)
 	return false;
 }
 
+/* A task does for its caller what he could do himself; without a destination it sends to every queue whose messages may have died there. */
+static int check_rights(const struct sqs_call *call, const struct sqs_queue *source, const struct sqs_queue *to, struct sqs_fault *f)
+{
+	static const char *const rights[] = {"StartMessageMoveTask", "ReceiveMessage", "DeleteMessage"};
+	for (size_t i = 0; i < ARRAY_LEN(rights); i++) {
+		if (sqs_check_right(call, source, str_from(rights[i]), f) < 0)
+			return -1;
+	}
+	if (to)
+		return sqs_check_right(call, to, STR("SendMessage"), f);
+	HASH_FOREACH(node, &call->sqs->queues) {
+		const struct sqs_queue *q = CONTAINER_OF(node, struct sqs_queue, by_name);
+		if (q->live && strcmp(q->rules.dead, source->arn) == 0 && sqs_check_right(call, q, STR("SendMessage"), f) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static bool is_active(const struct sqs_move *m)
 {
 	return m->status == RUNNING || m->status == CANCELLING;
@@ -321,7 +339,7 @@ static int read_move(struct sqs_call *call, struct sqs_move *m, struct sqs_fault
 		return -1;
 	if (json_is_string(json_object_get(call->in, "DestinationArn")))
 		to = read_queue(call, "DestinationArn", m->destination, f);
-	if (!to)
+	if (!to || check_rights(call, source, m->destination[0] ? to : NULL, f) < 0)
 		return -1;
 	if (to->rules.fifo != source->rules.fifo)
 		return sqs_fault_set(f, SQS_INVALID_PARAMETER, "Source queue and destination queue must be of the same type.");
@@ -463,7 +481,9 @@ void sqs_list_moves(struct sqs_call *call)
 	char source[SQS_ARN_MAX];
 	int64_t max = 1, shown = 0;
 	struct json_writer w;
-	if (!read_queue(call, "SourceArn", source, &call->fault) || sqs_in_int(call, call->in, "MaxResults", &max, &call->fault) < 0) {
+	const struct sqs_queue *q = read_queue(call, "SourceArn", source, &call->fault);
+	if (!q || sqs_check_right(call, q, STR("ListMessageMoveTasks"), &call->fault) < 0 ||
+	    sqs_in_int(call, call->in, "MaxResults", &max, &call->fault) < 0) {
 		sqs_call_fail(call);
 		return;
 	}
@@ -497,6 +517,9 @@ void sqs_cancel_move(struct sqs_call *call)
 	if (got == 0)
 		sqs_fault_set(&call->fault, SQS_MISSING_PARAMETER, "The request must contain the parameter TaskHandle.");
 	struct sqs_move *m = got > 0 ? handle_find(call, handle, &call->fault) : NULL;
+	const struct sqs_queue *source = m ? sqs_queue_of_arn(call->sqs, str_from(m->source)) : NULL;
+	if (source && sqs_check_right(call, source, STR("CancelMessageMoveTask"), &call->fault) < 0)
+		m = NULL;
 	if (m && m->status != RUNNING) {
 		sqs_fault_set(&call->fault, SQS_UNSUPPORTED_OPERATION, "Only a running task can be cancelled: this one is %s.", status_names[m->status]);
 		m = NULL;

@@ -106,6 +106,10 @@ void sqs_call_error(struct sqs_call *call, const struct error *err); /* sqs_faul
 
 void sqs_call_free(struct sqs_call *call); /* without an answer */
 
+/* Whether q's policy lets the caller: -1 where it denies `right` ("SendMessage"). Asked before the operation for call->queue; for other queues it
+ * is the operation's to ask. */
+int sqs_check_right(const struct sqs_call *call, const struct sqs_queue *q, struct str right, struct sqs_fault *f);
+
 /* Members of requests. 1 found, 0 absent or null, -1 fault. `object` is call->in or an entry of a batch. */
 int sqs_in_str(struct sqs_call *call, const json_t *object, const char *key, struct str *out, struct sqs_fault *f);
 int sqs_in_int(struct sqs_call *call, const json_t *object, const char *key, int64_t *out, struct sqs_fault *f);

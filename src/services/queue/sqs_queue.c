@@ -300,8 +300,8 @@ void sqs_get_queue_url(struct sqs_call *call)
 	struct sqs_queue *q = got < 0 ? NULL : sqs_queue_find(call->sqs, name);
 	if (q && owner.p && owner.n > 0 && !str_eqz(owner, call->sqs->deps.settings->account))
 		q = NULL;
-	if (got >= 0 && !q)
-		got = sqs_fault_no_queue(&call->fault, call->from);
+	if (got >= 0)
+		got = q ? sqs_check_right(call, q, STR("GetQueueUrl"), &call->fault) : sqs_fault_no_queue(&call->fault, call->from);
 	if (got < 0)
 		sqs_call_fail(call);
 	else
