@@ -155,4 +155,41 @@ TEST(too_large_is_an_error)
 	transform_free(t);
 }
 
-TESTS(T(whole_constant_and_path), T(templates_of_the_guide), T(reserved_words), T(templates_that_are_refused), T(paths), T(too_large_is_an_error))
+/* Quotes within quotes are left out: what is read passes what is written by far. */
+TEST(a_value_asked_for_again_and_again)
+{
+	struct transform_context large = context;
+	struct transform *t;
+	struct buf event, template, b;
+	buf_init(&event, 1 << 20);
+	buf_puts(&event, "{\"id\":\"7\",\"detail\":{\"a\":[\"");
+	for (unsigned i = 0; i < 32 * 1024; i++)
+		buf_puts(&event, "\\\"");
+	buf_puts(&event, "\"]}}");
+	large.event = buf_str(&event);
+	buf_init(&template, 1 << 20);
+	buf_puts(&template, "{\"InputTransformer\":{\"InputPathsMap\":{\"i\":\"$.id\",\"a\":\"$.detail.a\"},\"InputTemplate\":\"\\\"<i><i>");
+	buf_puts(&template, "<a><a>\\\"\"}}");
+	buf_putc(&template, 0);
+	buf_init(&b, 64 * 1024);
+	t = compile(template.data);
+	CHECK_INT(transform_apply(t, &large, &b, &err), 0);
+	CHECK(str_eqz(buf_str(&b), "\"77[][]\""));
+	transform_free(t);
+	template.len -= sizeof "\\\"\"}}"; /* and its end */
+	for (unsigned i = 0; i < 2000; i++)
+		buf_puts(&template, "<a>");
+	buf_puts(&template, "\\\"\"}}");
+	buf_putc(&template, 0);
+	buf_clear(&b);
+	t = compile(template.data);
+	CHECK_INT(transform_apply(t, &large, &b, &err), -1);
+	CHECK_INT(err.code, ERR_TOO_LARGE);
+	transform_free(t);
+	buf_release(&b);
+	buf_release(&template);
+	buf_release(&event);
+}
+
+TESTS(T(whole_constant_and_path), T(templates_of_the_guide), T(reserved_words), T(templates_that_are_refused), T(paths), T(too_large_is_an_error),
+      T(a_value_asked_for_again_and_again))

@@ -285,43 +285,66 @@ static void put_text(struct buf *out, struct str text, bool quoted)
 	buf_release(&escaped);
 }
 
-static void put_event(struct buf *out, const struct transform_context *c, enum word word, bool quoted)
+/* One application: what a template asks for again is found once. */
+struct applying {
+	const struct transform *t;
+	const struct transform_context *c;
+	struct buf *out;
+	struct str *values;        /* one a variable */
+	struct buf without_detail; /* empty: not made yet */
+	size_t work;               /* bytes read so far; they may leave less behind, as quotes are left out */
+};
+
+static void put_value(struct applying *a, struct str value, bool quoted)
 {
-	struct buf whole;
-	buf_init(&whole, c->event.n + 2);
-	if (word == WORD_EVENT)
-		put_without_detail(&whole, c->event);
-	else
-		buf_put(&whole, c->event);
+	a->work += value.n;
 	if (quoted)
-		put_within(out, buf_str(&whole));
+		put_within(a->out, value);
 	else
-		buf_put(out, buf_str(&whole));
-	buf_release(&whole);
+		buf_put(a->out, value);
 }
 
-static void put_word(struct buf *out, const struct transform_context *c, enum word word, bool quoted)
+static void put_word(struct applying *a, enum word word, bool quoted)
 {
-	if (word == WORD_EVENT || word == WORD_EVENT_JSON)
-		put_event(out, c, word, quoted);
-	else
-		put_text(out, word == WORD_RULE_ARN ? c->rule_arn : word == WORD_RULE_NAME ? c->rule_name : c->ingestion_time, quoted);
+	const struct transform_context *c = a->c;
+	if (word == WORD_EVENT_JSON) {
+		put_value(a, c->event, quoted);
+	} else if (word == WORD_EVENT) {
+		if (a->without_detail.len == 0)
+			put_without_detail(&a->without_detail, c->event);
+		put_value(a, buf_str(&a->without_detail), quoted);
+	} else {
+		put_text(a->out, word == WORD_RULE_ARN ? c->rule_arn : word == WORD_RULE_NAME ? c->rule_name : c->ingestion_time, quoted);
+	}
 }
 
-static void put_piece(struct buf *out, const struct transform_context *c, const struct piece *piece)
+static void put_piece(struct applying *a, const struct piece *piece)
 {
-	buf_put(out, piece->text);
+	buf_put(a->out, piece->text);
 	if (piece->ends)
 		return;
 	if (!piece->variable) {
-		put_word(out, c, piece->word, piece->quoted);
+		put_word(a, piece->word, piece->quoted);
 		return;
 	}
-	struct str value = transform_path_find(&piece->variable->path, c->event);
-	if (piece->quoted)
-		put_within(out, value);
-	else
-		buf_put(out, value.p ? value : STR("null"));
+	struct str value = a->values[piece->variable - a->t->variables];
+	put_value(a, value.p || piece->quoted ? value : STR("null"), piece->quoted);
+}
+
+static int apply_template(const struct transform *t, const struct transform_context *c, struct buf *out, struct error *err)
+{
+	CLEANUP_FREE struct str *values = calloc(t->variable_count + 1, sizeof *values);
+	struct applying a = {.t = t, .c = c, .out = out, .values = values};
+	if (!values)
+		return error_set(err, ERR_NO_MEMORY, "no memory for what a target is given");
+	for (size_t i = 0; i < t->variable_count; i++)
+		values[i] = transform_path_find(&t->variables[i].path, c->event);
+	buf_init(&a.without_detail, c->event.n + 2);
+	for (size_t i = 0; i < t->piece_count && !out->overflow && a.work <= TRANSFORM_WORK_MAX; i++)
+		put_piece(&a, &t->pieces[i]);
+	buf_release(&a.without_detail);
+	return a.work <= TRANSFORM_WORK_MAX ? 0 : error_set(err, ERR_TOO_LARGE, "what the target is given takes in more than %u bytes of events",
+	                                                    TRANSFORM_WORK_MAX);
 }
 
 int transform_apply(const struct transform *t, const struct transform_context *context, struct buf *out, struct error *err)
@@ -339,8 +362,8 @@ int transform_apply(const struct transform *t, const struct transform_context *c
 		buf_put(out, found.p ? found : STR("null"));
 		break;
 	case TEMPLATE:
-		for (size_t i = 0; i < t->piece_count; i++)
-			put_piece(out, context, &t->pieces[i]);
+		if (apply_template(t, context, out, err) < 0)
+			return -1;
 	}
 	return out->overflow ? error_set(err, ERR_TOO_LARGE, "what the target is given passes %zu bytes", out->max) : 0;
 }

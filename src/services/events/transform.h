@@ -15,6 +15,8 @@
 #include "core/base/error.h"
 #include "core/base/str.h"
 
+#define TRANSFORM_WORK_MAX (16u << 20) /* bytes that the placeholders of one template may take from an event, repetitions counted */
+
 struct transform;
 
 struct transform_context {
@@ -26,7 +28,7 @@ struct transform_context {
  * A target without any of the three gives the whole event. */
 struct transform *transform_compile(const json_t *target, struct error *err);
 void transform_free(struct transform *t); /* NULL is fine */
-/* Appends to `out`; -1 and ERR_TOO_LARGE when its maximum is reached. */
+/* Appends to `out`; -1 and ERR_TOO_LARGE when its maximum, or TRANSFORM_WORK_MAX, is reached. */
 int transform_apply(const struct transform *t, const struct transform_context *context, struct buf *out, struct error *err);
 
 #endif
