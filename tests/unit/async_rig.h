@@ -39,7 +39,7 @@ struct bench {
 	struct http_pool http;
 	struct async *async;
 	struct { /* what destinations were given */
-		char target[128], payload[1024], type[80], error[80];
+		char target[128], payload[1024], type[80], error[1100];
 		size_t attributes;
 	} sent[SENT_MAX];
 	size_t sent_count;

@@ -185,6 +185,42 @@ TEST(destinations_and_dead_letter_queue)
 	end(&b);
 }
 
+static void create_with_dead_letters(struct bench *b)
+{
+	json_t *dlq = json_pack("{s:{s:s}}", "DeadLetterConfig", "TargetArn", SQS("dlq"));
+	struct registry_update what = {.name = STR("f"), .config = dlq};
+	create(&b->rig, "f", "PK1", false);
+	registry_update(b->rig.r, &what, on_done, &b->rig);
+	json_decref(dlq);
+	wait_done(&b->rig);
+	configure(b, json_pack("{s:i}", "MaximumRetryAttempts", 0));
+}
+
+/* {"errorMessage": n times x, then the end} */
+static void fail_with(struct bench *b, unsigned n, const char *x, const char *message_end)
+{
+	char text[4096] = "{\"errorMessage\":\"";
+	while (n--)
+		strcat(text, x);
+	strcat(strcat(text, message_end), "\"}");
+	answer_first(b, INVOKE_FUNCTION_ERROR, text, ERR_OK);
+	settle(&b->rig);
+}
+
+TEST(a_long_error_is_cut_between_characters)
+{
+	struct bench b;
+	begin(&b);
+	create_with_dead_letters(&b);
+	send(&b, "f");
+	fail_with(&b, 1023, "x", "\xc3\xb6\xc3\xb6");
+	CHECK_INT(b.sent_count, 1);
+	CHECK_INT(b.sent[0].attributes, 3);
+	CHECK_INT(strspn(b.sent[0].error, "x"), 1023);
+	CHECK_INT(strlen(b.sent[0].error), 1023);
+	end(&b);
+}
+
 TEST(a_record_waits_for_its_destination_and_the_function_is_not_run_again)
 {
 	struct bench b;
@@ -542,7 +578,8 @@ TEST(what_waits_is_listed_and_counted)
 
 TESTS(T(an_event_is_invoked_with_its_id_and_acked), T(failures_are_tried_again_after_60_and_120_seconds), T(delays_are_scaled),
       T(what_was_running_at_a_crash_runs_again), T(throttles_double_up_to_300_seconds_and_are_no_attempts), T(the_age_test_looks_ahead),
-      T(destinations_and_dead_letter_queue), T(a_record_waits_for_its_destination_and_the_function_is_not_run_again),
+      T(destinations_and_dead_letter_queue), T(a_long_error_is_cut_between_characters),
+      T(a_record_waits_for_its_destination_and_the_function_is_not_run_again),
       T(reservation_zero_and_recursion_are_over_at_once), T(limits_are_learnt_or_reserved), T(a_backlog_does_not_delay_another_function),
       T(full_buffers_and_a_busy_store_mean_waiting), T(large_events_wait_on_disk), T(a_deleted_function_takes_its_events_with_it),
       T(the_store_is_busy_when_a_function_is_deleted), T(draining_starts_nothing_and_acks_what_ends),

@@ -429,6 +429,19 @@ TEST(the_program_sends_receives_and_deletes)
 	rig_teardown();
 }
 
+TEST(any_text_may_be_an_attribute_of_what_the_program_sends)
+{
+	const struct sqs_attribute attributes[] = {{"Colour", "String", STR("\x1b[31mr\xc3\xb6t\tx")},
+	                                           {"Cut", "String", STR("\xc3\xb6\xef\xbf\xbf \xc3")}};
+	CHECK(rig_setup());
+	make("q", "");
+	CHECK_STR(send_inside(&(struct sqs_send){.arn = STR(RIG_ARN "q"), .body = STR("m"), .attributes = attributes, .attribute_count = 2}), "36 fine");
+	const char *got = ask("ReceiveMessage", "{" URL("q") ",'MessageAttributeNames':['All']}");
+	CHECK_STR(at(got, "Messages.0.MessageAttributes.Colour.StringValue"), "?[31mr\xc3\xb6t\tx");
+	CHECK_STR(at(got, "Messages.0.MessageAttributes.Cut.StringValue"), "\xc3\xb6??? ?");
+	rig_teardown();
+}
+
 TEST(what_the_program_buries_is_a_dead_letter)
 {
 	CHECK(rig_setup());
@@ -529,4 +542,5 @@ TESTS(T(md5s_are_those_the_sdks_compute), T(a_message_is_sent_received_and_delet
       T(a_long_poll_ends_with_a_message_with_its_client_or_with_its_queue), T(a_poison_message_dies_after_max_receive_count),
       T(fifo_queues_keep_order_and_know_repetitions), T(deduplication_by_content_and_by_group),
       T(an_old_handle_does_not_delete_what_was_received_again), T(purging_and_retention), T(too_much_in_flight), T(the_program_sends_receives_and_deletes),
+      T(any_text_may_be_an_attribute_of_what_the_program_sends),
       T(what_the_program_buries_is_a_dead_letter), T(batches_larger_than_the_stores_end_as_a_whole))

@@ -190,7 +190,7 @@ static void set_error(struct async_sending *s)
 	if (item->done && inv->outcome == INVOKE_FUNCTION_ERROR) {
 		CLEANUP_JSON json_t *json = json_value_load((struct str){inv->answer.data, inv->answer.len}, &(struct json_limits){0}, NULL);
 		struct str message = json_value_text(json_object_get(json, "errorMessage"));
-		str_copy(s->message, sizeof s->message, str_sub(message.p ? message : str_from(item->note.error), 0, OUTCOME_ERROR_MAX));
+		str_copy(s->message, sizeof s->message, outcome_cut(message.p ? message : str_from(item->note.error)));
 		str_copy(s->code, sizeof s->code, STR("200"));
 		return;
 	}

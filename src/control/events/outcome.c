@@ -74,8 +74,7 @@ void outcome_delivery(struct delivery *d, const struct outcome *r, struct str ta
 	                       .bus_resources = resources, .bus_resource_count = 2};
 }
 
-/* Not through the middle of a character. */
-static struct str cut(struct str s)
+struct str outcome_cut(struct str s)
 {
 	if (s.n <= OUTCOME_ERROR_MAX)
 		return s;
@@ -90,7 +89,7 @@ void outcome_dead_letter(struct delivery *d, const struct outcome *r, struct str
 {
 	attributes[0] = (struct delivery_attribute){"RequestID", "String", r->request_id};
 	attributes[1] = (struct delivery_attribute){"ErrorCode", "Number", code};
-	attributes[2] = (struct delivery_attribute){"ErrorMessage", "String", cut(message)};
+	attributes[2] = (struct delivery_attribute){"ErrorMessage", "String", outcome_cut(message)};
 	*d = (struct delivery){.target = target, .payload = r->request_payload.n ? r->request_payload : STR("{}"),
 	                       .source_arn = r->function_arn, .attributes = attributes, .attribute_count = message.n ? 3 : 2};
 }

@@ -30,6 +30,8 @@ int outcome_write(struct buf *out, const struct outcome *r, struct error *err);
 /* Fills a delivery of the record in `out`: buses get source "lambda", the detail-type and resources. The texts are the record's, `resources`
  * and `out`. */
 void outcome_delivery(struct delivery *d, const struct outcome *r, struct str target, const struct buf *out, struct str resources[2]);
+/* Its first OUTCOME_ERROR_MAX bytes, not through the middle of a character. */
+struct str outcome_cut(struct str message);
 /* The dead-letter queue: the event itself, with attributes RequestID, ErrorCode (an HTTP status), ErrorMessage. `code` and `message`
  * (at most OUTCOME_ERROR_MAX bytes are sent): of the latest attempt. */
 void outcome_dead_letter(struct delivery *d, const struct outcome *r, struct str target, struct str code, struct str message,

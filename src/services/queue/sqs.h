@@ -77,7 +77,7 @@ struct sqs_row {
 typedef void sqs_row_cb(void *arg, const struct sqs_row *row);
 void sqs_each(struct sqs *s, sqs_row_cb *cb, void *arg);
 
-struct sqs_attribute { /* message attribute; Binary values are not needed from inside */
+struct sqs_attribute { /* message attribute; Binary values are not needed from inside. Any text: what SQS cannot hold is sent as '?' */
 	const char *name, *type;
 	struct str value;
 };

@@ -110,6 +110,32 @@ static bool is_content(struct str s)
 	return true;
 }
 
+/* Bytes of the character at `p`; 0: none. */
+static size_t character_size(const char *p, size_t left)
+{
+	for (size_t n = 1; n <= 4 && n <= left; n++) {
+		CLEANUP_JSON json_t *one = json_value_new_str((struct str){p, n});
+		if (one)
+			return n;
+	}
+	return 0;
+}
+
+json_t *sqs_content_json(struct str s)
+{
+	json_t *json = is_content(s) ? json_value_new_str(s) : NULL;
+	if (json)
+		return json;
+	CLEANUP_FREE char *text = str_dup(s);
+	ASSERT(text);
+	for (size_t i = 0, n; i < s.n; i += n ? n : 1) {
+		n = character_size(text + i, s.n - i);
+		if (n == 0 || !is_content((struct str){text + i, n}))
+			memset(text + i, '?', n ? n : 1);
+	}
+	return json_value_new_str((struct str){text, s.n});
+}
+
 static int check_attribute_name(struct str name, struct sqs_fault *f)
 {
 	bool fine = true;

@@ -41,6 +41,8 @@ void sqs_draft_release(struct sqs_draft *d); /* also fine on a zeroed struct */
 void sqs_draft_publish(const struct sqs_draft *d, const struct sqs_queue *q, struct queue_publish *out); /* views of `d` and the request */
 /* Groups, deduplication ids and the like: printable, 1 to 128 long; p NULL is fine. */
 int sqs_check_token(struct str token, const char *parameter, struct sqs_fault *f);
+/* New reference: the text, with '?' for each byte of what messages cannot hold. */
+json_t *sqs_content_json(struct str s);
 /* Bytes of body and attributes: names, types and values. */
 size_t sqs_size(struct str body, const json_t *attributes);
 

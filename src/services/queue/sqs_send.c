@@ -244,7 +244,7 @@ static json_t *inner_attributes(const struct sqs_send *what)
 	ASSERT(attributes);
 	for (size_t i = 0; i < what->attribute_count; i++) {
 		const struct sqs_attribute *a = &what->attributes[i];
-		json_object_set_new(attributes, a->name, json_pack("{s:s, s:o}", "DataType", a->type, "StringValue", json_value_new_str(a->value)));
+		json_object_set_new(attributes, a->name, json_pack("{s:s, s:o}", "DataType", a->type, "StringValue", sqs_content_json(a->value)));
 	}
 	return attributes;
 }
