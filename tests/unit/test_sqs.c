@@ -314,6 +314,24 @@ TEST(a_move_task_is_denied_what_its_caller_is_denied)
 	rig_teardown();
 }
 
+TEST(permissions_have_a_maximum_and_a_policy_that_is_not_understood_denies)
+{
+	CHECK(rig_setup());
+	ask("CreateQueue", "{'QueueName':'q'}");
+	for (int i = 0; i < 20; i++)
+		CHECK_STR(refusal("AddPermission", "{" URL("q") ",'Label':'l%d','AWSAccountIds':['111122223333'],'Actions':['SendMessage']}", i), "fine");
+	CHECK_STR(refusal("AddPermission", "{" URL("q") ",'Label':'more','AWSAccountIds':['111122223333'],'Actions':['SendMessage']}"),
+	          "OverLimit: 21 Statements were found, maximum allowed is 20.");
+	const char *record = "{\"Format\":1,\"Uid\":\"00112233\",\"Created\":1,\"Modified\":1,\"Attributes\":{\"Policy\":\"{\\\"Statement\\\":7}\"},\"Tags\":{}}";
+	struct sqs_queue *q = sqs_record_load(rig.sqs, STR("odd"), str_from(record), NULL);
+	CHECK(q != NULL);
+	struct policy_question question = {.principal = STR("arn:aws:iam::000000000000:role/r"), .account = STR("000000000000"),
+	                                   .action = STR("sqs:SendMessage"), .resource = str_from(q->arn)};
+	CHECK_INT(policy_ask(q->policy, &question), POLICY_DENY);
+	sqs_queue_unref(q);
+	rig_teardown();
+}
+
 static void on_row(void *arg, const struct sqs_row *row)
 {
 	size_t n = strlen(rig.name);
@@ -334,4 +352,5 @@ TEST(all_queues_are_told_with_their_counts)
 TESTS(T(a_queue_is_made_found_listed_and_deleted), T(names_and_urls_are_checked), T(the_same_queue_again_is_fine_another_is_not),
       T(attributes_have_defaults_and_are_checked), T(redrive_policies_are_checked), T(lists_come_in_pages), T(tags_and_permissions),
       T(others_are_told_of_changes), T(it_ends_in_the_middle_of_changes), T(a_policy_says_which_service_may_send_and_who_may_not),
-      T(batches_are_the_right_of_their_single_operation), T(a_move_task_is_denied_what_its_caller_is_denied), T(all_queues_are_told_with_their_counts))
+      T(batches_are_the_right_of_their_single_operation), T(a_move_task_is_denied_what_its_caller_is_denied),
+      T(permissions_have_a_maximum_and_a_policy_that_is_not_understood_denies), T(all_queues_are_told_with_their_counts))

@@ -72,10 +72,8 @@ static int check_text(const struct row *row, const struct asked *a, struct sqs_f
 
 static int check_policy(const struct row *row, const struct asked *a, struct sqs_fault *f)
 {
-	struct error err;
-	struct policy *policy = policy_compile(a->value, &err);
-	CLEANUP_JSON json_t *root = json_value_load_object(a->value, &(struct json_limits){0}, NULL);
-	bool fine = root && (policy || err.code == ERR_UNSUPPORTED);
+	struct policy *policy = policy_compile(a->value, NULL);
+	bool fine = policy != NULL;
 	policy_free(policy);
 	return fine ? 0 : bad_value(row, f);
 }

@@ -6,6 +6,8 @@
 #include "services/queue/sqs_priv.h"
 
 #define ACTIONS_MAX 7
+#define STATEMENTS_MAX 20
+#define PRINCIPALS_MAX 50
 
 static const char *const allowed[] = {"*", "ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "GetQueueUrl",
                                       "ListDeadLetterSourceQueues", "PurgeQueue", "ReceiveMessage", "SendMessage"};
@@ -83,6 +85,10 @@ static json_t *read_principals(struct sqs_call *call, struct sqs_fault *f)
 		sqs_fault_set(f, SQS_MISSING_PARAMETER, "The request must contain the parameter AWSAccountIds.");
 		return NULL;
 	}
+	if (json_array_size(ids) > PRINCIPALS_MAX) {
+		sqs_fault_set(f, SQS_OVER_LIMIT, "%zu AWSAccountIds were found, maximum allowed is %d.", json_array_size(ids), PRINCIPALS_MAX);
+		return NULL;
+	}
 	out = json_array();
 	json_array_foreach(ids, i, v) {
 		struct str id = json_value_text(v);
@@ -154,6 +160,8 @@ static int add(struct sqs_call *call, json_t *attributes, json_t *tags, struct s
 	json_t *statements = json_object_get(policy, "Statement");
 	if (find_label(statements, label) < json_array_size(statements))
 		return sqs_fault_set(f, SQS_INVALID_PARAMETER, "Value " STR_FMT " for parameter Label is invalid. Reason: Already exists.", STR_ARG(label));
+	if (json_array_size(statements) >= STATEMENTS_MAX)
+		return sqs_fault_set(f, SQS_OVER_LIMIT, "%zu Statements were found, maximum allowed is %d.", json_array_size(statements) + 1, STATEMENTS_MAX);
 	CLEANUP_JSON json_t *principals = read_principals(call, f);
 	CLEANUP_JSON json_t *actions = principals ? read_actions(call, f) : NULL;
 	if (!actions)

@@ -93,6 +93,18 @@ static int take_map(const json_t *root, const char *key, json_t **out, struct er
 	return 0;
 }
 
+/* A policy of a record that is not understood lets in nobody but root. */
+static struct policy *load_policy(struct str text)
+{
+	struct policy *policy = text.p ? policy_compile(text, NULL) : NULL;
+	if (policy || !text.p)
+		return policy;
+	policy = policy_compile(STR("{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"*\","
+	                            "\"Resource\":\"*\"}]}"), NULL);
+	ASSERT(policy);
+	return policy;
+}
+
 struct sqs_queue *sqs_record_load(struct sqs *s, struct str name, struct str text, struct error *err)
 {
 	CLEANUP_JSON json_t *root = json_value_load_object(text, &(struct json_limits){0}, err);
@@ -115,8 +127,7 @@ struct sqs_queue *sqs_record_load(struct sqs *s, struct str name, struct str tex
 	q->created_s = created;
 	q->modified_s = modified;
 	sqs_rules_read(q->attributes, &q->rules);
-	struct str policy = sqs_attribute_value(q->attributes, "Policy");
-	q->policy = policy.p ? policy_compile(policy, NULL) : NULL;
+	q->policy = load_policy(sqs_attribute_value(q->attributes, "Policy"));
 	return q;
 }
 
@@ -241,8 +252,8 @@ static int change_write(struct change *c, struct sqs_fault *f)
 	char key[SQS_NAME_MAX + 16];
 	struct error err;
 	struct str policy = sqs_attribute_value(c->attributes, "Policy");
-	if (policy.p)
-		c->policy = policy_compile(policy, NULL);
+	if (policy.p && !(c->policy = policy_compile(policy, &err)))
+		return sqs_fault_set(f, SQS_OVER_LIMIT, "the queue's policy cannot be kept: %s", err.msg);
 	sqs_rules_read(c->attributes, &c->rules);
 	c->modified_s = clock_wall_ms() / 1000;
 	sqs_record_key(q, key, sizeof key);
