@@ -294,6 +294,51 @@ TEST(buses_that_multiply_an_event_are_stopped)
 	rig_stop();
 }
 
+/* A body with n bytes between two pieces. */
+static const char *call_large(const char *operation, const char *before, size_t n, const char *behind)
+{
+	CLEANUP_FREE char *body = malloc(strlen(before) + n + strlen(behind) + 1);
+	size_t at = strlen(before);
+	memcpy(body, before, at);
+	memset(body + at, 'y', n);
+	strcpy(body + at + n, behind);
+	return call(operation, body);
+}
+
+/* Each of five rules asks for 300 beginnings of a text of 900 KB. */
+TEST(matching_one_event_is_bounded)
+{
+	static const char before[] = "{\"Entries\":[{\"Source\":\"s\",\"DetailType\":\"t\",\"Detail\":\"{\\\"a\\\":\\\"", behind[] = "\\\"}\"}]}";
+	char text[8192];
+	struct bus_counts counts;
+	CHECK(rig_start());
+	for (int rule = 0; rule < 5; rule++) {
+		size_t n = (size_t)snprintf(text, sizeof text, "{\"Name\":\"m%d\",\"EventPattern\":\"{\\\"detail\\\":{\\\"a\\\":[{\\\"anything-but\\\":"
+		                            "{\\\"prefix\\\":[\\\"z\\\"", rule);
+		for (int i = 0; i < 300; i++)
+			n += (size_t)snprintf(text + n, sizeof text - n, ",\\\"z%d\\\"", i);
+		strcpy(text + n, "]}}]}}\"}");
+		CHECK(has(call("PutRule", text), "RuleArn"));
+	}
+	CHECK(has(rig.body, "too large for the rules"));
+	CHECK(has(call_large("PutEvents", before, 900000, behind), "\"FailedEntryCount\":1"));
+	CHECK(has(rig.body, "too large for the rules"));
+	CHECK(has(call_large("PutEvents", before, 9000, behind), "\"FailedEntryCount\":0"));
+	bus_count(rig.bus, &counts);
+	CHECK_INT(counts.failed, 1);
+	rig_stop();
+}
+
+TEST(a_pattern_is_tested_with_events_that_can_be_sent)
+{
+	static const char before[] = "{\"EventPattern\":\"{\\\"source\\\":[\\\"s\\\"]}\",\"Event\":\"{\\\"id\\\":\\\"1\\\",\\\"account\\\":\\\"1\\\","
+		"\\\"source\\\":\\\"s\\\",\\\"time\\\":\\\"t\\\",\\\"region\\\":\\\"r\\\",\\\"resources\\\":[],\\\"detail-type\\\":\\\"t\\\",\\\"detail\\\":\\\"";
+	CHECK(rig_start());
+	CHECK_STR(call_large("TestEventPattern", before, 1 << 20, "\\\"}\"}"), "{\"Result\":true}");
+	CHECK(has(call_large("TestEventPattern", before, (1 << 20) + 8192, "\\\"}\"}"), "Parameter Event is not valid."));
+	rig_stop();
+}
+
 static int inside_result;
 
 static void on_inside_done(void *arg, const struct error *err)
@@ -435,5 +480,6 @@ TEST(a_crash_before_it_is_remembered)
 TESTS(T(rules_and_targets), T(pages), T(an_event_as_targets_get_it), T(entries_that_are_refused), T(refusals_of_operations), T(limits),
       T(what_targets_are_given), T(a_target_that_takes_it_later), T(retries_survive_a_restart),
       T(an_entry_that_can_be_stored_nowhere_fails), T(dead_letters),
-      T(a_refusal_for_good_is_dropped_and_counted), T(from_bus_to_bus), T(buses_that_multiply_an_event_are_stopped), T(from_inside), T(tags_and_permissions), T(a_scheduled_event),
+      T(a_refusal_for_good_is_dropped_and_counted), T(from_bus_to_bus), T(matching_one_event_is_bounded), T(a_pattern_is_tested_with_events_that_can_be_sent),
+      T(buses_that_multiply_an_event_are_stopped), T(from_inside), T(tags_and_permissions), T(a_scheduled_event),
       T(missed_fires_are_not_made_up_for), T(a_clock_that_is_set_back_fires_nothing_twice), T(a_crash_before_it_is_remembered))

@@ -590,6 +590,35 @@ TEST(leaves_of_many_values)
 	match_free(m);
 }
 
+/* A list in anything-but is asked for each value: 300 texts, 10,000 values. */
+TEST(work_is_bounded)
+{
+	struct error err = {0};
+	char pattern[4096] = "{\"a\":[{\"anything-but\":{\"prefix\":[\"z\"";
+	static char event[200000] = "{\"a\":[\"z\"";
+	size_t n = strlen(pattern);
+	for (unsigned i = 0; i < 300; i++)
+		n += (size_t)snprintf(pattern + n, sizeof pattern - n, ",\"z%u\"", i);
+	strcpy(pattern + n, "]}}]}");
+	n = strlen(event);
+	for (unsigned i = 0; i < 10000; i++)
+		n += (size_t)snprintf(event + n, sizeof event - n, ",\"zz%u\"", i);
+	strcpy(event + n, ",\"b\"]}");
+	struct match *m = match_compile(str_from(pattern), MATCH_EVENT, &err);
+	CHECK(m);
+	uint64_t work = UINT64_MAX, needed, less;
+	CHECK(match_event_within(m, str_from(event), &work));
+	needed = UINT64_MAX - work;
+	CHECK(needed > 300 * 10000 && needed < 300 * 10000 * 100ull);
+	less = needed;
+	CHECK(!match_event_within(m, str_from(event), &less));
+	CHECK_INT(less, 0);
+	less = needed + 1;
+	CHECK(match_event_within(m, str_from(event), &less));
+	CHECK_INT(less, 1);
+	match_free(m);
+}
+
 TESTS(T(exact), T(number), T(text), T(but), T(exists), T(array), T(dot), T(or), T(address), T(broken), T(refused_in_these_words),
       T(places_count_lines_and_characters), T(long_patterns_are_cut_in_refusals), T(limits), T(many_fields), T(deep_patterns_and_events),
-      T(members_instead_of_a_whole_event), T(wildcards_that_cost_little_are_taken), T(leaves_of_many_values))
+      T(members_instead_of_a_whole_event), T(wildcards_that_cost_little_are_taken), T(leaves_of_many_values), T(work_is_bounded))

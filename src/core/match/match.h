@@ -31,6 +31,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/base/error.h"
 #include "core/base/str.h"
@@ -53,6 +54,9 @@ struct match *match_compile(struct str pattern, enum match_kind kind, struct err
 void match_free(struct match *m); /* NULL is fine */
 
 bool match_event(const struct match *m, struct str event);
+/* Takes at most `*work` steps, and takes those that it needed off it. 0: given up, which is no match. A step is about a byte that is looked at
+ * once (some ns at most); a pattern and an event of the greatest sizes may need billions. */
+bool match_event_within(const struct match *m, struct str event, uint64_t *work);
 
 /* The same for an event that is never put together: its members at the top, each with a JSON value as text. For SQS filters:
  * {"body": <parsed or string>, "attributes": ...} without building the record. */

@@ -72,6 +72,7 @@ struct match_rule {
 struct match_leaf {
 	struct match_rule *rules;
 	unsigned rule_count, plain_numbers, plain_texts;
+	unsigned rest; /* texts and numbers of the rest */
 	bool absent; /* {"exists": false} is among them */
 };
 

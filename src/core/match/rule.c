@@ -359,5 +359,7 @@ int match_leaf_read(struct match_reader *r, struct match_leaf *leaf)
 		leaf->absent = leaf->absent || (rule->op == OP_EXISTS && rule->not);
 	}
 	sort_rules(leaf);
+	for (unsigned i = leaf->plain_numbers + leaf->plain_texts; i < leaf->rule_count; i++)
+		leaf->rest += 1 + leaf->rules[i].text_count + leaf->rules[i].number_count;
 	return leaf->rule_count ? 0 : match_refuse(r, "Empty arrays are not allowed");
 }

@@ -9,6 +9,7 @@
 struct walk {
 	const struct match *m;
 	const char *p, *end;
+	uint64_t work; /* steps left */
 	unsigned depth;
 	bool broken; /* the text is no JSON, or nested too deep */
 	bool choice; /* an array with more than one object stands where the tree goes on */
@@ -38,6 +39,16 @@ static void give_up(struct walk *w)
 	w->p = w->end;
 }
 
+static void spend(struct walk *w, uint64_t steps)
+{
+	if (steps < w->work) {
+		w->work -= steps;
+		return;
+	}
+	w->work = 0;
+	give_up(w);
+}
+
 /* At an opening quote; `*raw` is what is between the quotes. */
 static void read_string(struct walk *w, struct str *raw, bool *escaped)
 {
@@ -61,12 +72,14 @@ static void read_scalar(struct walk *w, struct match_value *v)
 	*v = (struct match_value){.kind = 's'};
 	if (peek(w) == '"') {
 		read_string(w, &v->text, &v->escaped);
+		spend(w, v->text.n + 2);
 		return;
 	}
 	const char *from = w->p;
 	while (w->p < w->end && !memchr(",]} \n\r\t", *w->p, 7))
 		w->p++;
 	v->text = (struct str){from, (size_t)(w->p - from)};
+	spend(w, v->text.n);
 	if (v->text.n == 0)
 		give_up(w);
 	else
@@ -83,6 +96,7 @@ static void skip_value(struct walk *w)
 		read_scalar(w, &v);
 		return;
 	}
+	const char *from = w->p;
 	for (; w->p < w->end; w->p++) {
 		if (*w->p == '"') {
 			read_string(w, &raw, &escaped);
@@ -93,6 +107,7 @@ static void skip_value(struct walk *w)
 			open++;
 		} else if ((*w->p == '}' || *w->p == ']') && --open == 0) {
 			w->p++;
+			spend(w, (uint64_t)(w->p - from));
 			return;
 		}
 	}
@@ -173,6 +188,7 @@ static const struct match_node *read_name(struct walk *w, const struct match_nod
 		return NULL;
 	}
 	read_string(w, &raw, &escaped);
+	spend(w, raw.n + 4);
 	if (w->broken || !take(w, ':')) {
 		give_up(w);
 		return NULL;
@@ -184,6 +200,13 @@ static const struct match_node *read_name(struct walk *w, const struct match_nod
 
 static void sift_value(struct walk *w, const struct match_node *node);
 
+static bool leaf_holds(struct walk *w, unsigned leaf, const struct match_value *v)
+{
+	const struct match_leaf *l = &w->m->leaves[leaf];
+	spend(w, 8 + l->rest * (8 + (uint64_t)v->text.n));
+	return !w->broken && match_leaf_holds(l, v);
+}
+
 static void sift_leaf(struct walk *w, const struct match_node *node)
 {
 	struct match_value v;
@@ -192,7 +215,7 @@ static void sift_leaf(struct walk *w, const struct match_node *node)
 		return;
 	match_bits_add(&w->there, &node->own);
 	MATCH_BITS_EACH(leaf, &node->own)
-		if (!(w->holds.w[leaf / 64] >> leaf % 64 & 1) && match_leaf_holds(&w->m->leaves[leaf], &v))
+		if (!(w->holds.w[leaf / 64] >> leaf % 64 & 1) && leaf_holds(w, leaf, &v))
 			match_bits_set(&w->holds, leaf);
 }
 
@@ -270,7 +293,7 @@ static void tally_scalar(struct walk *w, const struct match_bits *own, struct ta
 	if (w->broken)
 		return;
 	MATCH_BITS_EACH(leaf, own)
-		match_bits_set(match_leaf_holds(&w->m->leaves[leaf], &v) ? &t->met : &t->failed, leaf);
+		match_bits_set(leaf_holds(w, leaf, &v) ? &t->met : &t->failed, leaf);
 }
 
 static void tally_member(struct walk *w, const struct match_node *to, struct tally *t)
@@ -401,6 +424,7 @@ static bool decide(struct walk *w, struct str event, const struct match_member *
 			continue;
 		if (!w->choice)
 			return true;
+		spend(w, 64);
 		at_member(w, event);
 		if ((members ? seek_members(w, members, n, want) : seek_value(w, w->m->root, want)) != FOUND_NOT)
 			return !w->broken;
@@ -408,19 +432,27 @@ static bool decide(struct walk *w, struct str event, const struct match_member *
 	return false;
 }
 
-bool match_event(const struct match *m, struct str event)
+bool match_event_within(const struct match *m, struct str event, uint64_t *work)
 {
-	struct walk w = {.m = m};
+	struct walk w = {.m = m, .work = *work};
 	at_member(&w, event);
 	if (peek(&w) != '{')
 		return false;
 	sift_value(&w, m->root);
-	return !w.broken && decide(&w, event, NULL, 0);
+	bool holds = !w.broken && decide(&w, event, NULL, 0);
+	*work = w.work;
+	return holds && w.work > 0;
+}
+
+bool match_event(const struct match *m, struct str event)
+{
+	uint64_t work = UINT64_MAX;
+	return match_event_within(m, event, &work);
 }
 
 bool match_members(const struct match *m, const struct match_member *members, size_t n)
 {
-	struct walk w = {.m = m};
+	struct walk w = {.m = m, .work = UINT64_MAX};
 	for (size_t i = 0; i < n && !w.broken; i++) {
 		const struct match_node *to = descend(m->root, str_from(members[i].name));
 		at_member(&w, members[i].json);

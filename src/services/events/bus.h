@@ -12,7 +12,8 @@
  * DeadLetterConfig (AWS's attributes RULE_ARN, TARGET_ARN, ERROR_CODE, ERROR_MESSAGE, ...; the body is the event). Refused for good without
  * one: counted and dropped, as on AWS. An entry fails (InternalFailure) only when even that could not be stored: the client sends it again.
  * Events to a bus that is not there are accepted and gone, as on AWS.
- * A target bus (event-bus ARN) is delivered to at once, at most BUS_HOPS_MAX deep.
+ * A target bus (event-bus ARN) is delivered to at once, at most BUS_HOPS_MAX deep. Matching one event takes a bounded number of steps (about a second); an event that
+ * needs more fails as a whole, though the rules before may have sent it.
  *
  * Scheduled rules: due at wall time; delivered with time, source "aws.events", detail-type "Scheduled Event", resources [rule ARN].
  * A time is fired up to a minute late; fires that were missed by more (the server was down, the clock jumped forward) are not made up for, as AWS
@@ -58,6 +59,9 @@ struct bus_deps {
 
 struct bus *bus_new(const struct bus_deps *deps, struct error *err);
 void bus_free(struct bus *b);
+/* As target_queue_drain and target_queue_busy say of the deliveries that waited in the store. */
+void bus_drain(struct bus *b, void (*on_idle)(void *arg), void *arg);
+bool bus_busy(const struct bus *b);
 typedef void bus_ready_cb(void *arg, size_t rules, const struct error *err);
 void bus_load(struct bus *b, bus_ready_cb *cb, void *arg); /* schedules run from its callback on */
 

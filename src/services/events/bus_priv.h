@@ -22,6 +22,7 @@
 #define BUS_EVENT_BYTES (BUS_ENTRIES_BYTES + 8192u)
 #define BUS_PAYLOAD_BYTES ((1u << 20) + 4096u) /* what a template may make of an event: no target takes more than 1 MiB */
 #define BUS_HELD_BYTES (64u << 20)             /* payloads of deliveries under way, in all; more are refused */
+#define BUS_WORK_MAX (UINT64_C(1) << 30)        /* steps (match.h) that matching one event may take, with all rules: about a second */
 #define BUS_REPLY_BYTES (16u << 20)
 #define BUS_POLICY_MAX 10240u
 #define BUS_RECORD_MAX ((size_t)KV_VALUE_MAX)
@@ -108,7 +109,7 @@ void bus_rule_unref(struct bus_rule *r);
 struct bus_rule *bus_rule_find(const struct event_bus *e, struct str name);
 void bus_rule_put(struct event_bus *e, struct bus_rule *r); /* instead of the one of that name; keeps what it fired */
 void bus_rule_remove(struct event_bus *e, struct bus_rule *r);
-bool bus_rule_matches(const struct bus_rule *r, uint64_t source_hash, struct str event);
+bool bus_rule_matches(const struct bus_rule *r, uint64_t source_hash, struct str event, uint64_t *work); /* see match_event_within */
 
 /* Timers of rules with schedules: bus_timer.c. */
 void bus_timer_start(struct bus *b);

@@ -15,6 +15,7 @@ struct event {
 	struct bus *b;
 	unsigned pending; /* deliveries, and whoever still adds some */
 	unsigned visits;  /* of buses */
+	uint64_t work;    /* left for matching */
 	struct buf text;
 	char id[UUID_SIZE], ingested[32];
 	char *trace_header;
@@ -167,8 +168,12 @@ static void dispatch(struct event *e, struct event_bus *bus, unsigned hops)
 {
 	HASH_FOREACH(node, &bus->rules) {
 		struct bus_rule *rule = CONTAINER_OF(node, struct bus_rule, node);
-		if (bus_rule_matches(rule, e->source_hash, buf_str(&e->text)))
+		if (e->work > 0 && bus_rule_matches(rule, e->source_hash, buf_str(&e->text), &e->work))
 			dispatch_rule(e, rule, hops);
+	}
+	if (e->work == 0 && !e->err.code) {
+		e->b->counts.failed++;
+		error_set(&e->err, ERR_TOO_LARGE, "the event is too large for the rules of the bus: matching it takes too long");
 	}
 }
 
@@ -222,7 +227,7 @@ void bus_send_event(struct bus *b, struct event_bus *bus, struct bus_rule *only,
 {
 	struct event *e = calloc(1, sizeof *e);
 	ASSERT(e);
-	*e = (struct event){.b = b, .pending = 1, .cb = cb, .arg = arg, .source_hash = hash_bytes(b->seed, in->source)};
+	*e = (struct event){.b = b, .pending = 1, .work = BUS_WORK_MAX, .cb = cb, .arg = arg, .source_hash = hash_bytes(b->seed, in->source)};
 	uuid4(e->id);
 	if (in->id)
 		str_copy(e->id, sizeof e->id, str_from(in->id));
@@ -280,7 +285,8 @@ static void on_entry(void *arg, const struct error *err)
 {
 	struct put_entry *e = arg;
 	if (err)
-		entry_fails(e, "InternalFailure", "The event could not be stored. Send it again.");
+		entry_fails(e, "InternalFailure", err->code == ERR_TOO_LARGE ? "The event is too large for the rules of its bus."
+		                                                             : "The event could not be stored. Send it again.");
 	put_unref(e->put);
 }
 

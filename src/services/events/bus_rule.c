@@ -156,10 +156,10 @@ void bus_rule_remove(struct event_bus *e, struct bus_rule *r)
 	bus_rule_unref(r);
 }
 
-bool bus_rule_matches(const struct bus_rule *r, uint64_t source_hash, struct str event)
+bool bus_rule_matches(const struct bus_rule *r, uint64_t source_hash, struct str event, uint64_t *work)
 {
 	bool may = r->source_count == 0;
 	for (size_t i = 0; i < r->source_count && !may; i++)
 		may = r->sources[i] == source_hash;
-	return may && r->enabled && r->match && match_event(r->match, event);
+	return may && r->enabled && r->match && match_event_within(r->match, event, work);
 }

@@ -324,7 +324,8 @@ void bus_test_pattern(struct bus_request *r)
 	static const char *const wanted[] = {"id", "account", "source", "time", "region", "resources", "detail-type"};
 	struct error err = {0};
 	struct str text = bus_in(r, "Event");
-	CLEANUP_JSON json_t *event = json_value_load_object(text, NULL, NULL);
+	CLEANUP_JSON json_t *event = text.n <= BUS_EVENT_BYTES ? json_value_load_object(text, NULL, NULL) : NULL;
+	uint64_t work = BUS_WORK_MAX;
 	bool fine = event != NULL;
 	for (size_t i = 0; i < ARRAY_LEN(wanted) && fine; i++)
 		fine = json_object_get(event, wanted[i]) != NULL;
@@ -337,7 +338,11 @@ void bus_test_pattern(struct bus_request *r)
 		bus_fail(r, "InvalidEventPatternException", "Event pattern is not valid. Reason: %s", err.msg);
 		return;
 	}
-	bool result = match_event(m, text);
+	bool result = match_event_within(m, text, &work);
 	match_free(m);
+	if (work == 0) {
+		bus_fail(r, "ValidationException", "Parameter Event is not valid.");
+		return;
+	}
 	bus_reply(r, json_pack("{s:b}", "Result", result));
 }
