@@ -12,8 +12,8 @@
  * DeadLetterConfig (AWS's attributes RULE_ARN, TARGET_ARN, ERROR_CODE, ERROR_MESSAGE, ...; the body is the event). Refused for good without
  * one: counted and dropped, as on AWS. An entry fails (InternalFailure) only when even that could not be stored: the client sends it again.
  * Events to a bus that is not there are accepted and gone, as on AWS.
- * A target bus (event-bus ARN) is delivered to at once, at most BUS_HOPS_MAX deep. Matching one event takes a bounded number of steps (about a second); an event that
- * needs more fails as a whole, though the rules before may have sent it.
+ * A target bus (event-bus ARN) is delivered to at once, at most BUS_HOPS_MAX deep. Matching one event takes a bounded
+ * number of steps (about a second); an event that needs more fails as a whole, though the rules before may have sent it.
  *
  * Scheduled rules: due at wall time; delivered with time, source "aws.events", detail-type "Scheduled Event", resources [rule ARN].
  * A time is fired up to a minute late; fires that were missed by more (the server was down, the clock jumped forward) are not made up for, as AWS
