@@ -332,6 +332,35 @@ TEST(permissions_have_a_maximum_and_a_policy_that_is_not_understood_denies)
 	rig_teardown();
 }
 
+static int full_configure(struct queue *q, struct str queue, const struct queue_config *config, queue_simple_cb *cb, void *arg, struct error *err)
+{
+	return error_set(err, ERR_DISK_FULL, "full");
+}
+
+TEST(a_change_that_the_store_refuses_changes_nothing)
+{
+	CHECK(rig_setup());
+	ask("CreateQueue", "{'QueueName':'q'}");
+	const struct queue_ops *ops = rig.queue->ops;
+	struct queue_ops full = *ops;
+	full.configure = full_configure;
+	rig.queue->ops = &full;
+	const char *asked = "{" URL("q") ",'Attributes':{'MessageRetentionPeriod':'60','VisibilityTimeout':'7'}}";
+	struct rig_ask *refused = start("SetQueueAttributes", "%s", asked);
+	rig_await(refused);
+	CHECK_INT(refused->status, 503);
+	const char *got = ask("GetQueueAttributes", "{" URL("q") ",'AttributeNames':['All']}");
+	CHECK_STR(at(got, "Attributes.MessageRetentionPeriod"), "345600");
+	CHECK_STR(at(got, "Attributes.VisibilityTimeout"), "30");
+	rig.queue->ops = ops;
+	CHECK_STR(refusal("SetQueueAttributes", "%s", asked), "fine");
+	CHECK(rig_reopen());
+	got = ask("GetQueueAttributes", "{" URL("q") ",'AttributeNames':['All']}");
+	CHECK_STR(at(got, "Attributes.MessageRetentionPeriod"), "60");
+	CHECK_STR(at(got, "Attributes.VisibilityTimeout"), "7");
+	rig_teardown();
+}
+
 static void on_row(void *arg, const struct sqs_row *row)
 {
 	size_t n = strlen(rig.name);
@@ -353,4 +382,5 @@ TESTS(T(a_queue_is_made_found_listed_and_deleted), T(names_and_urls_are_checked)
       T(attributes_have_defaults_and_are_checked), T(redrive_policies_are_checked), T(lists_come_in_pages), T(tags_and_permissions),
       T(others_are_told_of_changes), T(it_ends_in_the_middle_of_changes), T(a_policy_says_which_service_may_send_and_who_may_not),
       T(batches_are_the_right_of_their_single_operation), T(a_move_task_is_denied_what_its_caller_is_denied),
-      T(permissions_have_a_maximum_and_a_policy_that_is_not_understood_denies), T(all_queues_are_told_with_their_counts))
+      T(permissions_have_a_maximum_and_a_policy_that_is_not_understood_denies),
+      T(a_change_that_the_store_refuses_changes_nothing), T(all_queues_are_told_with_their_counts))

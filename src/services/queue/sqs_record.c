@@ -202,15 +202,6 @@ static void change_error(struct sqs_call *call, const struct error *err)
 	change_end(call, false);
 }
 
-static void on_configured(void *arg, const struct error *err)
-{
-	struct change *c = arg;
-	if (err)
-		change_error(c->call, err);
-	else
-		change_end(c->call, true);
-}
-
 static void apply(struct change *c)
 {
 	struct sqs_queue *q = c->call->queue;
@@ -228,22 +219,12 @@ static void apply(struct change *c)
 static void on_written(void *arg, const struct kv_entry *entry, const struct error *err)
 {
 	struct change *c = arg;
-	struct sqs_queue *q = c->call->queue;
-	struct queue_config config;
-	struct error why;
 	if (err) {
 		change_error(c->call, err);
 		return;
 	}
-	uint64_t before_s = q->rules.retention_s;
 	apply(c);
-	if (before_s == q->rules.retention_s || q->sqs->closing) { /* the start configures all queues */
-		change_end(c->call, true);
-		return;
-	}
-	sqs_config_of(&q->rules, &config);
-	if (queue_configure(q->sqs->deps.queue, str_from(q->stored), &config, on_configured, c, &why) < 0)
-		change_error(c->call, &why);
+	change_end(c->call, true);
 }
 
 static int change_write(struct change *c, struct sqs_fault *f)
@@ -251,10 +232,6 @@ static int change_write(struct change *c, struct sqs_fault *f)
 	struct sqs_queue *q = c->call->queue;
 	char key[SQS_NAME_MAX + 16];
 	struct error err;
-	struct str policy = sqs_attribute_value(c->attributes, "Policy");
-	if (policy.p && !(c->policy = policy_compile(policy, &err)))
-		return sqs_fault_set(f, SQS_OVER_LIMIT, "the queue's policy cannot be kept: %s", err.msg);
-	sqs_rules_read(c->attributes, &c->rules);
 	c->modified_s = clock_wall_ms() / 1000;
 	sqs_record_key(q, key, sizeof key);
 	CLEANUP_JSON json_t *record = sqs_record_make(q, c->modified_s, c->attributes, c->tags);
@@ -265,6 +242,31 @@ static int change_write(struct change *c, struct sqs_fault *f)
 	if (kv_put(q->sqs->deps.kv, str_from(key), buf_str(&text), KV_ANY, on_written, c, &err) < 0)
 		return sqs_fault_from(f, &err);
 	return 0;
+}
+
+static void on_configured(void *arg, const struct error *err)
+{
+	struct change *c = arg;
+	if (err)
+		change_error(c->call, err);
+	else if (change_write(c, &c->call->fault) < 0)
+		change_end(c->call, false);
+}
+
+/* What is refused has changed nothing: the store is asked before the record is written. */
+static int change_begin(struct change *c, struct sqs_fault *f)
+{
+	struct sqs_queue *q = c->call->queue;
+	struct queue_config config;
+	struct error err;
+	struct str policy = sqs_attribute_value(c->attributes, "Policy");
+	if (policy.p && !(c->policy = policy_compile(policy, &err)))
+		return sqs_fault_set(f, SQS_OVER_LIMIT, "the queue's policy cannot be kept: %s", err.msg);
+	sqs_rules_read(c->attributes, &c->rules);
+	if (c->rules.retention_s == q->rules.retention_s || q->sqs->closing) /* the start configures all queues */
+		return change_write(c, f);
+	sqs_config_of(&c->rules, &config);
+	return queue_configure(q->sqs->deps.queue, str_from(q->stored), &config, on_configured, c, &err) < 0 ? sqs_fault_from(f, &err) : 0;
 }
 
 static void on_change_turn(struct sqs_call *call)
@@ -280,7 +282,7 @@ static void on_change_turn(struct sqs_call *call)
 		ASSERT(c->attributes && c->tags);
 		got = c->fn(call, c->attributes, c->tags, &call->fault);
 	}
-	if (got < 0 || change_write(c, &call->fault) < 0)
+	if (got < 0 || change_begin(c, &call->fault) < 0)
 		change_end(call, false);
 }
 
