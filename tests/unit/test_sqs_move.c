@@ -130,5 +130,45 @@ TEST(a_task_goes_on_after_a_restart_and_can_be_cancelled)
 	rig_teardown();
 }
 
+/* A store whose answer to a task's fetch does not come. */
+static const struct queue_ops *real_ops;
+static int stuck;
+static unsigned fetches_cancelled;
+
+static struct queue_wait *stuck_fetch(struct queue *q, const struct queue_fetch *what, queue_fetch_cb *cb, void *arg, struct error *err)
+{
+	return str_starts(what->queue, STR("sqs/dead/")) ? (struct queue_wait *)&stuck : real_ops->fetch(q, what, cb, arg, err);
+}
+
+static void stuck_cancel(struct queue *q, struct queue_wait *wait)
+{
+	if (wait == (struct queue_wait *)&stuck)
+		fetches_cancelled++;
+	else
+		real_ops->fetch_cancel(q, wait);
+}
+
+TEST(a_cancelled_task_waits_for_no_fetch)
+{
+	char handle[600];
+	CHECK(setup());
+	real_ops = rig.queue->ops;
+	struct queue_ops ops = *real_ops;
+	ops.fetch = stuck_fetch;
+	ops.fetch_cancel = stuck_cancel;
+	rig.queue->ops = &ops;
+	snprintf(handle, sizeof handle, "%s", at(ask("StartMessageMoveTask", "{'SourceArn':'" RIG_ARN "dead'}"), "TaskHandle"));
+	tick();
+	tick();
+	CHECK_STR(refusal("CancelMessageMoveTask", "{'TaskHandle':'%s'}", handle), "fine");
+	for (int i = 0; i < 10000 && strcmp(at(LIST("dead"), "Results.0.Status"), "CANCELLED") != 0; i++)
+		tick();
+	CHECK_STR(at(LIST("dead"), "Results.0.Status"), "CANCELLED");
+	CHECK_INT(fetches_cancelled, 1);
+	rig.queue->ops = real_ops;
+	rig_teardown();
+}
+
 TESTS(T(messages_go_back_to_where_they_came_from), T(or_to_another_queue), T(what_is_wrong_is_refused),
-      T(what_was_sent_to_the_dead_letter_queue_itself_came_from_nowhere), T(a_task_goes_on_after_a_restart_and_can_be_cancelled))
+      T(what_was_sent_to_the_dead_letter_queue_itself_came_from_nowhere), T(a_task_goes_on_after_a_restart_and_can_be_cancelled),
+      T(a_cancelled_task_waits_for_no_fetch))

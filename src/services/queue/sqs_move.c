@@ -45,6 +45,7 @@ struct sqs_move {
 	char reason[80];
 	uint64_t saved_ns;
 	struct ev_timer next;
+	struct queue_wait *wait; /* a fetch under way; NULL: none, as at every end */
 	struct step *step;
 };
 
@@ -108,6 +109,8 @@ static void forget(struct sqs_move *m)
 
 static void end(struct sqs_move *m, enum status status, const char *reason)
 {
+	if (m->wait)
+		queue_fetch_cancel(m->s->deps.queue, STEAL_PTR(m->wait));
 	m->status = status;
 	snprintf(m->reason, sizeof m->reason, "%s", reason);
 	save(m, ignore, NULL, NULL);
@@ -200,6 +203,7 @@ static void on_fetched(void *arg, struct list *messages, size_t n, const struct 
 	const char *reason = "AWS.SimpleQueueService.NonExistentQueue";
 	struct list *link;
 	struct error why;
+	m->wait = NULL;
 	if (err) {
 		step_fail(m, err);
 		return;
@@ -245,7 +249,8 @@ static void on_next(struct ev_timer *timer)
 	struct queue_fetch what = {.queue = str_from(source->stored), .max = STEP_MESSAGES, .lease_ms = STEP_LEASE_MS};
 	if (m->rate > 0 && m->rate < STEP_MESSAGES)
 		what.max = (unsigned)m->rate;
-	if (!queue_fetch(m->s->deps.queue, &what, on_fetched, m, &err))
+	m->wait = queue_fetch(m->s->deps.queue, &what, on_fetched, m, &err);
+	if (!m->wait)
 		step_fail(m, &err);
 }
 
