@@ -122,6 +122,18 @@ TEST(message_attributes_are_kept_checked_and_chosen)
 	rig_teardown();
 }
 
+TEST(names_of_attributes_have_a_maximum)
+{
+	char names[4096] = "'a'";
+	CHECK(rig_setup());
+	make("q", "");
+	for (size_t n = 3, i = 1; i < 1001; i++)
+		n += (size_t)snprintf(names + n, sizeof names - n, ",''");
+	CHECK_STR(refusal("ReceiveMessage", "{" URL("q") ",'MessageAttributeNames':[%s]}", names),
+	          "InvalidParameterValueException: MessageAttributeNames has 1001 names: at most 1000.");
+	rig_teardown();
+}
+
 TEST(bodies_are_checked)
 {
 	CHECK(rig_setup());
@@ -538,7 +550,7 @@ TEST(batches_larger_than_the_stores_end_as_a_whole)
 
 TESTS(T(md5s_are_those_the_sdks_compute), T(a_message_is_sent_received_and_deleted),
       T(it_comes_again_after_its_visibility_and_keeps_its_count_over_a_restart), T(visibility_is_changed),
-      T(message_attributes_are_kept_checked_and_chosen), T(bodies_are_checked), T(delays), T(batches_fail_in_part_or_as_a_whole),
+      T(message_attributes_are_kept_checked_and_chosen), T(names_of_attributes_have_a_maximum), T(bodies_are_checked), T(delays), T(batches_fail_in_part_or_as_a_whole),
       T(a_long_poll_ends_with_a_message_with_its_client_or_with_its_queue), T(a_poison_message_dies_after_max_receive_count),
       T(fifo_queues_keep_order_and_know_repetitions), T(deduplication_by_content_and_by_group),
       T(an_old_handle_does_not_delete_what_was_received_again), T(purging_and_retention), T(too_much_in_flight), T(the_program_sends_receives_and_deletes),

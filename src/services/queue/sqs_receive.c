@@ -6,6 +6,7 @@
 #include "services/queue/sqs_attempt.h"
 #include "services/queue/sqs_message.h"
 
+#define NAMES_MAX 1000 /* each is compared with each attribute of each message */
 #define LOOK_AGAIN_NS NS_PER_S /* while too much is in flight */
 
 typedef void got_fn(struct sqs_receiving *r, struct list *messages, size_t n, const struct error *err);
@@ -158,11 +159,19 @@ static int read_range(struct sqs_call *call, const char *key, int64_t min, int64
 	                     (long long)*out, key, min == 1 ? "between " : ">= ", (long long)min, min == 1 ? "" : "<= ", (long long)max);
 }
 
+static int read_names(struct sqs_call *call, const char *key, json_t **names, struct sqs_fault *f)
+{
+	if (sqs_in_array(call, call->in, key, names, f) < 0)
+		return -1;
+	return json_array_size(*names) <= NAMES_MAX ? 0 : sqs_fault_set(f, SQS_INVALID_PARAMETER, "%s has %zu names: at most %d.", key,
+	                                                                json_array_size(*names), NAMES_MAX);
+}
+
 static int take_system(struct sqs_call *call, const char *key, struct wanted *w, struct sqs_fault *f)
 {
 	json_t *v, *names = NULL;
 	size_t at;
-	if (sqs_in_array(call, call->in, key, &names, f) < 0)
+	if (read_names(call, key, &names, f) < 0)
 		return -1;
 	json_array_foreach(names, at, v) {
 		struct str name = json_value_text(v);
@@ -186,7 +195,7 @@ static int read_wanted(struct sqs_call *call, struct wanted *w, struct sqs_fault
 		return -1;
 	if (take_system(call, "AttributeNames", w, f) < 0 || take_system(call, "MessageSystemAttributeNames", w, f) < 0)
 		return -1;
-	if (sqs_in_array(call, call->in, "MessageAttributeNames", &w->attributes, f) < 0 ||
+	if (read_names(call, "MessageAttributeNames", &w->attributes, f) < 0 ||
 	    sqs_in_str(call, call->in, "ReceiveRequestAttemptId", &w->attempt, f) < 0)
 		return -1;
 	if (w->attempt.p && !rules->fifo)
