@@ -240,6 +240,23 @@ TEST(dead_letters)
 	rig_stop();
 }
 
+/* The dead letter, not taken at first, is all that is left to be tried: of an error whose text grows most when it is noted. */
+TEST(a_dead_letter_that_is_taken_later)
+{
+	CHECK(rig_start());
+	make_rule(",\"RetryPolicy\":{\"MaximumRetryAttempts\":2},\"DeadLetterConfig\":{\"Arn\":\"" DEAD "\"}");
+	rig.refuse = (struct error){.code = ERR_THROTTLED};
+	memset(rig.refuse.msg, '\x1b', sizeof rig.refuse.msg - 1);
+	rig.refusals = 4;
+	put("s", "{}");
+	CHECK_INT(rig_wait(5), 5);
+	CHECK_STR(rig.taken[3].target, DEAD);
+	CHECK_STR(rig.taken[4].target, DEAD);
+	CHECK_STR(rig.taken[4].attributes, rig.taken[3].attributes);
+	CHECK(has(rig.taken[4].attributes, "\x1b;RETRY_ATTEMPTS=2;EXHAUSTED_RETRY_CONDITION=MaximumRetryAttempts;"));
+	rig_stop();
+}
+
 TEST(a_refusal_for_good_is_dropped_and_counted)
 {
 	struct bus_counts counts;
@@ -479,6 +496,6 @@ TEST(a_crash_before_it_is_remembered)
 TESTS(T(rules_and_targets), T(pages), T(an_event_as_targets_get_it), T(entries_that_are_refused), T(refusals_of_operations), T(limits),
       T(what_targets_are_given), T(a_target_that_takes_it_later), T(retries_survive_a_restart),
       T(an_entry_that_can_be_stored_nowhere_fails), T(dead_letters),
-      T(a_refusal_for_good_is_dropped_and_counted), T(from_bus_to_bus), T(matching_one_event_is_bounded), T(a_pattern_is_tested_with_events_that_can_be_sent),
+      T(a_refusal_for_good_is_dropped_and_counted), T(from_bus_to_bus), T(a_dead_letter_that_is_taken_later), T(matching_one_event_is_bounded), T(a_pattern_is_tested_with_events_that_can_be_sent),
       T(buses_that_multiply_an_event_are_stopped), T(from_inside), T(tags_and_permissions), T(a_scheduled_event),
       T(missed_fires_are_not_made_up_for), T(a_clock_that_is_set_back_fires_nothing_twice), T(a_crash_before_it_is_remembered))

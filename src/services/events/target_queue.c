@@ -28,6 +28,10 @@ struct target_queue {
 	struct ev_timer again;
 	struct list tries;
 	unsigned running;
+	unsigned calls; /* acks and naks that are not durable yet */
+	void (*on_idle)(void *arg);
+	void *idle_arg;
+	bool draining;
 	bool more, told; /* there may be more; the watch spoke while a fetch was under way */
 };
 
@@ -220,6 +224,19 @@ uint64_t target_queue_delay_ms(const struct target_queue *q, unsigned attempts)
 
 static void fetch(struct target_queue *q);
 
+static void tell_idle(struct target_queue *q)
+{
+	if (q->draining && q->on_idle && !target_queue_busy(q))
+		q->on_idle(q->idle_arg);
+}
+
+static void on_kept(void *arg, const enum error_code *results, size_t n, const struct error *err)
+{
+	struct target_queue *q = arg;
+	q->calls--;
+	tell_idle(q);
+}
+
 static void end_try(struct try *t)
 {
 	struct target_queue *q = t->q;
@@ -229,6 +246,7 @@ static void end_try(struct try *t)
 	queue_message_free(t->message);
 	free(t);
 	q->running--;
+	tell_idle(q);
 	if (q->more)
 		fetch(q);
 }
@@ -238,9 +256,13 @@ static void finish(struct try *t, enum target_end end)
 	struct target_queue *q = t->q;
 	if (q->deps.over)
 		q->deps.over(q->deps.over_arg, t->fire.owner, end, t->fire.attempts);
-	(void)queue_ack(q->deps.queue, str_from(q->deps.name), &t->message->receipt, 1, NULL, NULL, NULL); /* else its lease ends, and `once` holds */
+	/* Else its lease ends, and `once` holds. */
+	q->calls += queue_ack(q->deps.queue, str_from(q->deps.name), &t->message->receipt, 1, on_kept, q, NULL) == 0;
 	end_try(t);
 }
+
+/* A failure fits into a note whatever its text: a control character is six bytes as JSON. Without its note a dead letter would be tried as a fire. */
+_Static_assert(6 * sizeof((struct error){0}.msg) + 128 <= QUEUE_NOTE_MAX, "a failure is larger than a note");
 
 /* Later again; with `only_dead` nothing but the dead letter is left. */
 static void later(struct try *t, bool only_dead)
@@ -250,7 +272,7 @@ static void later(struct try *t, bool only_dead)
 	CLEANUP_FREE char *text = note ? json_dumps(note, JSON_COMPACT) : NULL;
 	struct queue_nak nak = {.receipt = t->message->receipt, .delay_ms = target_queue_delay_ms(q, t->message->receives),
 	                        .note = text ? str_from(text) : STR_NULL};
-	(void)queue_nak(q->deps.queue, str_from(q->deps.name), &nak, 1, NULL, NULL, NULL);
+	q->calls += queue_nak(q->deps.queue, str_from(q->deps.name), &nak, 1, on_kept, q, NULL) == 0;
 	end_try(t);
 }
 
@@ -398,7 +420,7 @@ static void on_fetched(void *arg, struct list *messages, size_t n, const struct 
 static void fetch(struct target_queue *q)
 {
 	unsigned room = TARGET_QUEUE_WINDOW - q->running;
-	if (q->wait || room == 0)
+	if (q->wait || room == 0 || q->draining)
 		return;
 	struct queue_fetch what = {.queue = str_from(q->deps.name), .max = room < FETCH_MAX ? room : FETCH_MAX, .max_bytes = FETCH_BYTES,
 	                           .lease_ms = LEASE_MS};
@@ -439,6 +461,20 @@ int target_queue_start(struct target_queue *q, struct error *err)
 {
 	q->watch = queue_watch(q->deps.queue, str_from(q->deps.name), on_visible, q, err);
 	return q->watch ? 0 : -1;
+}
+
+bool target_queue_busy(const struct target_queue *q)
+{
+	return q->running || q->calls;
+}
+
+void target_queue_drain(struct target_queue *q, void (*on_idle)(void *arg), void *arg)
+{
+	q->on_idle = on_idle;
+	q->idle_arg = arg;
+	q->draining = true;
+	if (q->wait)
+		queue_fetch_cancel(q->deps.queue, STEAL_PTR(q->wait));
 }
 
 void target_queue_free(struct target_queue *q)
