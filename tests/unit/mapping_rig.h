@@ -33,6 +33,9 @@ static struct source {
 	struct ev_loop *loop;
 	char removed[400], left[400], at_once[400], buried[400], forgotten[400];
 	unsigned receives;
+	bool slow; /* it tells of an end only when the test says so */
+	struct { source_done_cb *cb; void *arg; } owed[8];
+	size_t owed_count;
 } source;
 
 struct message {
@@ -94,19 +97,44 @@ static inline void note(char *into, struct list *messages)
 	}
 }
 
+static inline void tell(source_done_cb *cb, void *arg)
+{
+	if (!cb)
+		return;
+	if (!source.slow) {
+		cb(arg, NULL);
+		return;
+	}
+	ASSERT(source.owed_count < ARRAY_LEN(source.owed));
+	source.owed[source.owed_count].cb = cb;
+	source.owed[source.owed_count++].arg = arg;
+}
+
+static inline void tell_owed(void)
+{
+	while (source.owed_count) {
+		source.owed_count--;
+		source.owed[source.owed_count].cb(source.owed[source.owed_count].arg, NULL);
+	}
+}
+
 static inline void fake_remove(void *arg, struct str arn, struct list *messages, source_done_cb *cb, void *cb_arg)
 {
 	note(source.removed, messages);
+	tell(cb, cb_arg);
 }
 
 static inline void fake_leave(void *arg, struct str arn, struct list *messages, bool at_once, source_done_cb *cb, void *cb_arg)
 {
+	ASSERT(at_once || !cb);
 	note(at_once ? source.at_once : source.left, messages);
+	tell(cb, cb_arg);
 }
 
 static inline void fake_bury(void *arg, struct str arn, struct list *messages, source_done_cb *cb, void *cb_arg)
 {
 	note(source.buried, messages);
+	tell(cb, cb_arg);
 }
 
 static inline void fake_forget(void *arg, struct list *messages)

@@ -408,6 +408,33 @@ TEST(what_is_held_is_given_back)
 	finish();
 }
 
+static void count_idle(void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+TEST(a_drain_waits_for_what_the_source_has_not_kept)
+{
+	unsigned idle = 0;
+	BEGIN(",\"BatchSize\":1");
+	CHECK(!mappings_busy(all));
+	mappings_on_idle(all, count_idle, &idle);
+	source.slow = true;
+	send("a");
+	UNTIL(functions.count == 1);
+	mappings_drain(all);
+	CHECK(mappings_busy(all));
+	succeed("null");
+	settle(&rig);
+	CHECK_STR(source.removed, "a ");
+	CHECK(mappings_busy(all));
+	CHECK_INT(idle, 0);
+	tell_owed();
+	CHECK(!mappings_busy(all));
+	CHECK_INT(idle, 1);
+	finish();
+}
+
 TEST(a_throttled_batch_is_given_back_when_it_is_disabled)
 {
 	BEGIN("");
@@ -482,5 +509,5 @@ TEST(functions_that_are_gone)
 TESTS(T(defaults_and_states), T(rules), T(one_mapping_a_pair), T(restart), T(writes_that_fail), T(tags), T(batches_end), T(partial_answers),
       T(partial_answers_keep_the_order_of_groups), T(filters_delete), T(window), T(full_batch_ends_the_window), T(batches_have_room),
       T(ordered_messages_of_one_receive_never_run_beside_each_other), T(several_batches_of_one_receive), T(concurrency_grows), T(concurrency_is_limited), T(throttled_batches_wait), T(no_memory_for_the_event), T(recursion),
-      T(deletion_waits_for_batches), T(what_is_held_is_given_back), T(a_throttled_batch_is_given_back_when_it_is_disabled),
+      T(deletion_waits_for_batches), T(what_is_held_is_given_back), T(a_drain_waits_for_what_the_source_has_not_kept), T(a_throttled_batch_is_given_back_when_it_is_disabled),
       T(sources_that_fail), T(a_mapping_without_its_queue_can_be_switched_off), T(functions_that_are_gone))

@@ -256,20 +256,37 @@ void services_load(struct services *s, services_ready_cb *cb, void *arg)
 
 bool services_busy(const struct services *s)
 {
-	return async_busy(s->async);
+	return async_busy(s->async) || mappings_busy(s->mappings) || bus_busy(s->bus) || scheduler_busy(s->scheduler);
 }
 
 void services_drain(struct services *s, void (*on_idle)(void *arg), void *arg)
 {
 	async_on_idle(s->async, on_idle, arg);
 	async_drain(s->async);
+	mappings_on_idle(s->mappings, on_idle, arg);
 	mappings_drain(s->mappings);
+	bus_drain(s->bus, on_idle, arg);
+	scheduler_drain(s->scheduler, on_idle, arg);
+}
+
+/* What the store still tells while it closes must not ask what is gone already. */
+static void forget_idle(struct services *s)
+{
+	if (s->async)
+		async_on_idle(s->async, NULL, NULL);
+	if (s->mappings)
+		mappings_on_idle(s->mappings, NULL, NULL);
+	if (s->bus)
+		bus_drain(s->bus, NULL, NULL);
+	if (s->scheduler)
+		scheduler_drain(s->scheduler, NULL, NULL);
 }
 
 void services_close(struct services *s)
 {
 	if (!s)
 		return;
+	forget_idle(s);
 	sqs_closing(s->sqs);
 	queue_close(STEAL_PTR(s->queue));
 }

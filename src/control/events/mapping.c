@@ -91,6 +91,26 @@ void mappings_drain(struct mappings *all)
 		mapping_poll_stop(CONTAINER_OF(node, struct mapping, by_uuid));
 }
 
+bool mappings_busy(const struct mappings *all)
+{
+	bool busy = all->giving > 0;
+	HASH_FOREACH(node, &all->by_uuid)
+		busy |= CONTAINER_OF(node, struct mapping, by_uuid)->poll.in_flight > 0;
+	return busy;
+}
+
+void mappings_on_idle(struct mappings *all, void (*on_idle)(void *arg), void *arg)
+{
+	all->on_idle = on_idle;
+	all->idle_arg = arg;
+}
+
+void mapping_tell_idle(struct mappings *all)
+{
+	if (all->draining && all->on_idle && !mappings_busy(all))
+		all->on_idle(all->idle_arg);
+}
+
 void mappings_source_changed(struct mappings *all, struct str arn)
 {
 	HASH_FOREACH(node, &all->by_uuid) {

@@ -48,6 +48,9 @@ void mappings_free(struct mappings *m);
 typedef void mappings_ready_cb(void *arg, size_t count, const struct error *err);
 void mappings_load(struct mappings *m, mappings_ready_cb *cb, void *arg); /* pollers run from its callback on */
 void mappings_drain(struct mappings *m); /* no new batches */
+/* Batches are being invoked, or the source has not yet kept what became of them. */
+bool mappings_busy(const struct mappings *m);
+void mappings_on_idle(struct mappings *m, void (*on_idle)(void *arg), void *arg); /* NULL: nobody asks any more; told while draining */
 /* A source was made, changed or deleted. */
 void mappings_source_changed(struct mappings *m, struct str arn);
 

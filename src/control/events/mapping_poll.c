@@ -137,7 +137,6 @@ static bool fits(struct mapping *m, const struct source_message *message)
 static void take_messages(struct mapping *m, struct list *messages)
 {
 	struct mapping_poller *p = &m->poll;
-	const struct source_row *source = m->config.source;
 	struct list dropped, *link;
 	uint64_t drops = 0;
 	list_init(&dropped);
@@ -155,8 +154,7 @@ static void take_messages(struct mapping *m, struct list *messages)
 	}
 	m->all->totals.filtered += drops;
 	mapping_count(m, MESSAGE_LABEL_FILTERED, drops);
-	if (drops)
-		source->ops->remove(source->arg, str_from(m->config.arn), &dropped, NULL, NULL);
+	mapping_hand_back(m, &dropped, WAY_REMOVE);
 }
 
 static void on_received(void *arg, struct list *messages, size_t n, const struct error *err)
@@ -323,8 +321,7 @@ void mapping_poll_stop(struct mapping *m)
 	if (p->receiving)
 		source->ops->receive_cancel(source->arg, STEAL_PTR(p->receiving));
 	m->all->held_bytes -= p->held_bytes;
-	if (p->held_count)
-		source->ops->leave(source->arg, str_from(m->config.arn), &p->held, true, NULL, NULL);
+	mapping_hand_back(m, &p->held, WAY_RETURN);
 	p->held_count = 0;
 	p->held_bytes = 0;
 	mapping_run_stop(m);

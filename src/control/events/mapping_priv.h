@@ -81,6 +81,9 @@ struct mappings {
 	size_t held_bytes;            /* of all messages in memory */
 	uint64_t second_ns;           /* of throttles, pauses and growth: a second, times --retry-scale */
 	struct buf scratch;           /* records for filters */
+	unsigned giving;              /* calls of sources that are not over: messages deleted, buried, made visible */
+	void (*on_idle)(void *arg);
+	void *idle_arg;
 	bool draining, closing;
 	struct mappings_counts totals; /* of batches and messages */
 	mappings_ready_cb *ready;
@@ -94,6 +97,8 @@ struct mapping *mapping_new(struct mappings *all, struct str uuid, struct error 
 void mapping_free_unused(struct mapping *m); /* when it is gone and nothing needs it */
 json_t *mapping_view(const struct mapping *m); /* new reference: as the API shows it */
 int mapping_not_found(struct error *err);
+
+void mapping_tell_idle(struct mappings *all);
 
 /* ---- mapping_record.c ---- */
 /* Record out of a request, and out of what there was (`now` NULL: a new one); new reference, or NULL: AWS's error. */
@@ -125,6 +130,8 @@ void mapping_poll_ended(struct mapping *m, size_t bytes); /* one batch less */
 void mapping_count(struct mapping *m, unsigned label, uint64_t n); /* enum metric_message */
 
 /* ---- mapping_run.c ---- */
+enum mapping_way { WAY_REMOVE, WAY_BURY, WAY_LEAVE, WAY_RETURN }; /* LEAVE: to their visibility; RETURN: visible at once */
+void mapping_hand_back(struct mapping *m, struct list *messages, enum mapping_way way); /* takes them; until the source has done it the mappings are busy */
 /* Takes the messages (n of them) and sees to their end. */
 void mapping_run(struct mapping *m, struct list *messages, unsigned n, size_t bytes);
 void mapping_run_stop(struct mapping *m);    /* batches that wait to be tried again are given back */

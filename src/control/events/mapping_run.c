@@ -33,10 +33,34 @@ static unsigned length(const struct list *messages)
 	return n;
 }
 
-static void give_back(struct mapping *m, struct list *messages, enum metric_message how, bool at_once)
+static void on_handed_back(void *arg, const struct error *err)
+{
+	struct mappings *all = arg;
+	all->giving--;
+	mapping_tell_idle(all);
+}
+
+void mapping_hand_back(struct mapping *m, struct list *messages, enum mapping_way way)
 {
 	const struct source_row *source = m->config.source;
 	struct str arn = str_from(m->config.arn);
+	if (list_empty(messages))
+		return;
+	if (way == WAY_LEAVE) { /* nothing happens there, and nobody is told */
+		source->ops->leave(source->arg, arn, messages, false, NULL, NULL);
+		return;
+	}
+	m->all->giving++;
+	if (way == WAY_REMOVE)
+		source->ops->remove(source->arg, arn, messages, on_handed_back, m->all);
+	else if (way == WAY_BURY)
+		source->ops->bury(source->arg, arn, messages, on_handed_back, m->all);
+	else
+		source->ops->leave(source->arg, arn, messages, true, on_handed_back, m->all);
+}
+
+static void give_back(struct mapping *m, struct list *messages, enum metric_message how, bool at_once)
+{
 	unsigned n = length(messages);
 	if (!n)
 		return;
@@ -44,11 +68,11 @@ static void give_back(struct mapping *m, struct list *messages, enum metric_mess
 	m->all->totals.messages += n;
 	m->all->totals.failed += how == MESSAGE_LABEL_LEFT ? n : 0;
 	if (how == MESSAGE_LABEL_DELETED)
-		source->ops->remove(source->arg, arn, messages, NULL, NULL);
+		mapping_hand_back(m, messages, WAY_REMOVE);
 	else if (how == MESSAGE_LABEL_BURIED)
-		source->ops->bury(source->arg, arn, messages, NULL, NULL);
+		mapping_hand_back(m, messages, WAY_BURY);
 	else
-		source->ops->leave(source->arg, arn, messages, at_once, NULL, NULL);
+		mapping_hand_back(m, messages, at_once ? WAY_RETURN : WAY_LEAVE);
 }
 
 /* What is left of the messages goes to their visibility, or is visible at once. */
@@ -61,6 +85,7 @@ static void end(struct mapping_batch *b, bool at_once)
 	list_remove(&b->link);
 	free(b);
 	mapping_poll_ended(m, bytes);
+	mapping_tell_idle(m->all);
 	mapping_batch_over(m);
 }
 

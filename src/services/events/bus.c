@@ -77,6 +77,16 @@ struct bus *bus_new(const struct bus_deps *deps, struct error *err)
 	return NULL;
 }
 
+void bus_drain(struct bus *b, void (*on_idle)(void *arg), void *arg)
+{
+	target_queue_drain(b->again, on_idle, arg);
+}
+
+bool bus_busy(const struct bus *b)
+{
+	return target_queue_busy(b->again);
+}
+
 void bus_free(struct bus *b)
 {
 	if (!b)

@@ -171,6 +171,16 @@ struct scheduler *scheduler_new(const struct bus_deps *deps, struct error *err)
 	return NULL;
 }
 
+void scheduler_drain(struct scheduler *s, void (*on_idle)(void *arg), void *arg)
+{
+	target_queue_drain(s->fires, on_idle, arg);
+}
+
+bool scheduler_busy(const struct scheduler *s)
+{
+	return target_queue_busy(s->fires);
+}
+
 void scheduler_free(struct scheduler *s)
 {
 	if (!s)

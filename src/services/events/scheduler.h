@@ -30,6 +30,9 @@ struct scheduler_counts {
 
 struct scheduler *scheduler_new(const struct bus_deps *deps, struct error *err); /* the same parts */
 void scheduler_free(struct scheduler *s);
+/* As target_queue_drain and target_queue_busy say of the deliveries that waited in the store. */
+void scheduler_drain(struct scheduler *s, void (*on_idle)(void *arg), void *arg);
+bool scheduler_busy(const struct scheduler *s);
 typedef void scheduler_ready_cb(void *arg, size_t schedules, const struct error *err);
 void scheduler_load(struct scheduler *s, scheduler_ready_cb *cb, void *arg);
 

@@ -35,6 +35,9 @@ struct target_queue_deps {
 struct target_queue *target_queue_new(const struct target_queue_deps *deps, struct error *err);
 void target_queue_free(struct target_queue *q); /* after the queue was closed */
 int target_queue_start(struct target_queue *q, struct error *err);
+/* Nothing more is tried. `on_idle` (NULL: nobody asks any more): the fires under way are over, and the store has kept it. */
+void target_queue_drain(struct target_queue *q, void (*on_idle)(void *arg), void *arg);
+bool target_queue_busy(const struct target_queue *q);
 
 /* Texts live until the callback of target_queue_put. */
 struct target_fire {
