@@ -221,6 +221,22 @@ TEST(a_long_error_is_cut_between_characters)
 	end(&b);
 }
 
+TEST(an_error_that_fills_the_note_is_an_attempt_too)
+{
+	struct bench b;
+	begin(&b);
+	CHECK_INT(create(&b.rig, "f", "PK1", false), ERR_OK);
+	send(&b, "f");
+	for (int i = 0; i < 3; i++) {
+		CHECK_INT(b.invoke.running, 1);
+		fail_with(&b, 400, "\\u0001", "");
+		advance_s(&b, 120);
+	}
+	CHECK_INT(b.invoke.running, 0);
+	CHECK_INT(waiting(&b, "async/f"), 0);
+	end(&b);
+}
+
 TEST(a_record_waits_for_its_destination_and_the_function_is_not_run_again)
 {
 	struct bench b;
@@ -579,6 +595,7 @@ TEST(what_waits_is_listed_and_counted)
 TESTS(T(an_event_is_invoked_with_its_id_and_acked), T(failures_are_tried_again_after_60_and_120_seconds), T(delays_are_scaled),
       T(what_was_running_at_a_crash_runs_again), T(throttles_double_up_to_300_seconds_and_are_no_attempts), T(the_age_test_looks_ahead),
       T(destinations_and_dead_letter_queue), T(a_long_error_is_cut_between_characters),
+      T(an_error_that_fills_the_note_is_an_attempt_too),
       T(a_record_waits_for_its_destination_and_the_function_is_not_run_again),
       T(reservation_zero_and_recursion_are_over_at_once), T(limits_are_learnt_or_reserved), T(a_backlog_does_not_delay_another_function),
       T(full_buffers_and_a_busy_store_mean_waiting), T(large_events_wait_on_disk), T(a_deleted_function_takes_its_events_with_it),

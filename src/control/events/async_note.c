@@ -27,17 +27,25 @@ int async_head_write(struct buf *out, const struct async_event *event, struct st
 	return json_write_done(&w);
 }
 
-int async_note_write(struct buf *out, const struct async_note *note)
+static int write_note(struct buf *out, const struct async_note *note, const char *error)
 {
 	struct json_writer w;
 	json_write_init(&w, out);
 	json_write_object(&w);
 	json_write_key_int(&w, "attempts", note->attempts);
 	json_write_key_int(&w, "throttles", note->throttles);
-	if (*note->error)
-		json_write_key_z(&w, "error", note->error);
+	if (*error)
+		json_write_key_z(&w, "error", error);
 	json_write_close(&w);
 	return json_write_done(&w);
+}
+
+int async_note_write(struct buf *out, const struct async_note *note)
+{
+	if (write_note(out, note, note->error) == 0)
+		return 0;
+	buf_clear(out);
+	return write_note(out, note, "");
 }
 
 void async_note_read(struct async_note *note, struct str text)

@@ -115,7 +115,7 @@ void async_sending_free(struct async_sending *s); /* NULL is fine */
 
 /* ---- async_note.c ---- */
 int async_head_write(struct buf *out, const struct async_event *event, struct str incarnation);
-int async_note_write(struct buf *out, const struct async_note *note);
+int async_note_write(struct buf *out, const struct async_note *note); /* the error only where there is room: escaped it may be long */
 void async_note_read(struct async_note *note, struct str text);
 void async_id_text(char dst[UUID_SIZE], const unsigned char id[QUEUE_ID_SIZE]);
 int async_id_parse(unsigned char id[QUEUE_ID_SIZE], const char *text);
