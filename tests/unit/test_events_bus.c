@@ -475,6 +475,30 @@ static void on_deleted(void *arg, const struct kv_entry *entry, const struct err
 	ev_loop_stop(rig.loop);
 }
 
+/* With 20 rules, a change of one looks at that one. */
+TEST(schedules_are_looked_at_when_due)
+{
+	struct bus_counts counts;
+	char text[200];
+	CHECK(rig_start());
+	for (int i = 0; i < 20; i++) {
+		snprintf(text, sizeof text, "{\"Name\":\"r%d\",\"ScheduleExpression\":\"rate(%d minutes)\"}", i, i + 2);
+		call("PutRule", text);
+	}
+	bus_count(rig.bus, &counts);
+	CHECK_INT(counts.looked, 20);
+	rig.wall_ms += 4 * MINUTE;
+	call("PutRule", "{\"Name\":\"r19\",\"ScheduleExpression\":\"rate(1 day)\"}");
+	bus_count(rig.bus, &counts);
+	CHECK_INT(counts.looked, 24); /* those of 2, 3 and 4 minutes, and the new one */
+	CHECK_INT(counts.scheduled + counts.missed, 3);
+	rig.wall_ms -= MINUTE;
+	call("PutRule", "{\"Name\":\"r19\",\"ScheduleExpression\":\"rate(1 day)\"}");
+	bus_count(rig.bus, &counts);
+	CHECK_INT(counts.looked, 44);
+	rig_stop();
+}
+
 TEST(a_crash_before_it_is_remembered)
 {
 	bool deleted = false;
@@ -498,4 +522,5 @@ TESTS(T(rules_and_targets), T(pages), T(an_event_as_targets_get_it), T(entries_t
       T(an_entry_that_can_be_stored_nowhere_fails), T(dead_letters),
       T(a_refusal_for_good_is_dropped_and_counted), T(from_bus_to_bus), T(a_dead_letter_that_is_taken_later), T(matching_one_event_is_bounded), T(a_pattern_is_tested_with_events_that_can_be_sent),
       T(buses_that_multiply_an_event_are_stopped), T(from_inside), T(tags_and_permissions), T(a_scheduled_event),
-      T(missed_fires_are_not_made_up_for), T(a_clock_that_is_set_back_fires_nothing_twice), T(a_crash_before_it_is_remembered))
+      T(missed_fires_are_not_made_up_for), T(a_clock_that_is_set_back_fires_nothing_twice), T(schedules_are_looked_at_when_due),
+      T(a_crash_before_it_is_remembered))

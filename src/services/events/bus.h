@@ -43,7 +43,7 @@ struct bus; /* all buses of the account */
 
 struct bus_counts {
 	uint64_t put, matched, delivered, failed; /* entries, (entry, rule) pairs, deliveries */
-	uint64_t scheduled, missed;
+	uint64_t scheduled, missed, looked; /* looked: at schedules, whether they are due */
 };
 
 struct bus_deps {

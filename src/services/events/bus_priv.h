@@ -57,7 +57,7 @@ struct bus_rule {
 	struct bus_target targets[BUS_TARGETS_MAX];
 	size_t target_count;
 	struct when *when;
-	int64_t anchor_ms, due_ms, fired_ms;
+	int64_t anchor_ms, due_ms, fired_ms; /* due INT64_MIN: to be looked at */
 };
 
 struct event_bus {
@@ -78,6 +78,7 @@ struct bus {
 	struct target_queue *again;
 	struct ev_clockset *clockset;
 	struct ev_timer tick;
+	int64_t looked_ms;           /* when bus_timer_run looked */
 	struct bus_counts counts;
 	size_t held_bytes;           /* of payloads of deliveries under way */
 	uint64_t seed;               /* of the hashes of sources */
@@ -113,7 +114,7 @@ bool bus_rule_matches(const struct bus_rule *r, uint64_t source_hash, struct str
 
 /* Timers of rules with schedules: bus_timer.c. */
 void bus_timer_start(struct bus *b);
-void bus_timer_run(struct bus *b); /* anything changed: looks at all schedules anew */
+void bus_timer_run(struct bus *b); /* anything changed: looks at the schedules that are new or due, at all when the clock was set back */
 void bus_timer_plan(struct bus *b, struct bus_rule *r); /* computes its next time */
 
 /* ---- events on their way: bus_put.c ---- */

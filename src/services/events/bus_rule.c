@@ -122,7 +122,7 @@ struct bus_rule *bus_rule_new(struct bus *b, struct str bus_name, struct str nam
 		error_set(err, ERR_NO_MEMORY, "no memory for a rule");
 		return NULL;
 	}
-	*r = (struct bus_rule){.refs = 1, .record = record, .due_ms = WHEN_NEVER, .fired_ms = -1};
+	*r = (struct bus_rule){.refs = 1, .record = record, .due_ms = INT64_MIN, .fired_ms = -1};
 	snprintf(r->arn, sizeof r->arn, "arn:aws:events:%s:%s:rule/" STR_FMT "%s" STR_FMT, s->region, s->account,
 	         is_default ? 0 : (int)bus_name.n, bus_name.p, is_default ? "" : "/", STR_ARG(name));
 	str_copy(r->bus_name, sizeof r->bus_name, bus_name);

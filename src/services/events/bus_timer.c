@@ -68,6 +68,7 @@ void bus_timer_plan(struct bus *b, struct bus_rule *r)
 /* What was due since the last look: fired when it is the minute's, else missed, as AWS's rules do not make up for it. */
 static void look(struct bus *b, struct bus_rule *r, int64_t now_ms)
 {
+	b->counts.looked++;
 	int64_t latest = r->when && r->enabled ? when_previous(r->when, r->anchor_ms, now_ms) : -1;
 	if (latest > r->fired_ms && latest > r->anchor_ms) {
 		bool late = latest < now_ms - BUS_LATE_MS;
@@ -82,11 +83,14 @@ static void look(struct bus *b, struct bus_rule *r, int64_t now_ms)
 void bus_timer_run(struct bus *b)
 {
 	int64_t now_ms = bus_wall_ms(b), next_ms = now_ms + BUS_TICK_MS;
+	bool all = now_ms < b->looked_ms;
+	b->looked_ms = now_ms;
 	HASH_FOREACH(node, &b->buses) {
 		struct event_bus *e = CONTAINER_OF(node, struct event_bus, node);
 		HASH_FOREACH(rule, &e->rules) {
 			struct bus_rule *r = CONTAINER_OF(rule, struct bus_rule, node);
-			look(b, r, now_ms);
+			if (all || r->due_ms <= now_ms)
+				look(b, r, now_ms);
 			next_ms = r->due_ms < next_ms ? r->due_ms : next_ms;
 		}
 	}
