@@ -274,6 +274,29 @@ TEST(a_record_waits_for_its_destination_and_the_function_is_not_run_again)
 	end(&b);
 }
 
+TEST(a_record_too_large_to_wait_is_given_up_and_the_function_is_not_run_again)
+{
+	struct bench b;
+	begin(&b);
+	CHECK_INT(create(&b.rig, "f", "PK1", false), ERR_OK);
+	configure(&b, json_pack("{s:{s:{s:s}}}", "DestinationConfig", "OnSuccess", "Destination", SQS("q")));
+	error_set(&b.refusal, ERR_DISK_FULL, "full");
+	send(&b, "f");
+	char *text = malloc(QUEUE_BODY_MAX + 3);
+	memset(text, 'x', QUEUE_BODY_MAX + 2);
+	text[0] = text[QUEUE_BODY_MAX + 1] = '"';
+	text[QUEUE_BODY_MAX + 2] = '\0';
+	answer_first(&b, INVOKE_ANSWERED, text, ERR_OK);
+	free(text);
+	settle(&b.rig);
+	CHECK_INT(b.sent_count, 1);
+	CHECK_INT(waiting(&b, "async/f"), 0);
+	CHECK_INT(metrics_value(b.metrics, METRIC_ASYNC_DELIVERY_FAILURES, metrics_function(b.metrics, STR("f")), 0), 1);
+	advance_s(&b, 3600);
+	CHECK_INT(b.invoke.running, 0);
+	end(&b);
+}
+
 TEST(reservation_zero_and_recursion_are_over_at_once)
 {
 	struct bench b;
@@ -597,6 +620,7 @@ TESTS(T(an_event_is_invoked_with_its_id_and_acked), T(failures_are_tried_again_a
       T(destinations_and_dead_letter_queue), T(a_long_error_is_cut_between_characters),
       T(an_error_that_fills_the_note_is_an_attempt_too),
       T(a_record_waits_for_its_destination_and_the_function_is_not_run_again),
+      T(a_record_too_large_to_wait_is_given_up_and_the_function_is_not_run_again),
       T(reservation_zero_and_recursion_are_over_at_once), T(limits_are_learnt_or_reserved), T(a_backlog_does_not_delay_another_function),
       T(full_buffers_and_a_busy_store_mean_waiting), T(large_events_wait_on_disk), T(a_deleted_function_takes_its_events_with_it),
       T(the_store_is_busy_when_a_function_is_deleted), T(draining_starts_nothing_and_acks_what_ends),

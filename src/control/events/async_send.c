@@ -102,13 +102,24 @@ static int write_head(struct buf *out, const struct delivery *d)
 	return json_write_done(&w);
 }
 
-static void keep(struct async_sending *s)
+static void delivered(struct async_sending *s, const struct error *err)
+{
+	note_delivery(s->item, s->d.target, err);
+	s->step++;
+	deliver_next(s);
+}
+
+/* What the store can never take is given up at once: the event would run again and again for it. */
+static void keep(struct async_sending *s, const struct error *why)
 {
 	struct async *a = s->item->f->async;
 	struct error err = {0};
 	buf_release(&s->head);
 	buf_init(&s->head, QUEUE_HEAD_MAX);
-	write_head(&s->head, &s->d);
+	if (write_head(&s->head, &s->d) < 0 || s->d.payload.n > QUEUE_BODY_MAX) {
+		delivered(s, why);
+		return;
+	}
 	s->publish = (struct queue_publish){.queue = str_from(s->item->f->queue), .head = buf_str(&s->head), .body = s->d.payload,
 	                                    .delay_ms = async_backoff_ms(a, 1)};
 	memcpy(s->publish.id, s->item->m->id, QUEUE_ID_SIZE);
@@ -122,12 +133,10 @@ static void on_delivered(void *arg, const struct error *err)
 {
 	struct async_sending *s = arg;
 	if (err && !delivery_is_final(err) && !s->item->gone) {
-		keep(s);
+		keep(s, err);
 		return;
 	}
-	note_delivery(s->item, s->d.target, err);
-	s->step++;
-	deliver_next(s);
+	delivered(s, err);
 }
 
 static void deliver_next(struct async_sending *s)
