@@ -1,4 +1,7 @@
 /* Any engine of core/store/queue.h: deduplication, groups, dead letters, moves, looking, and queues as a whole. */
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "core/base/rand.h"
 #include "tests/unit/queue_words.h"
 
@@ -392,6 +395,36 @@ TEST(retention_drops_what_is_too_old)
 	words_stop();
 }
 
+/* Every file is at its greatest size: nothing can be written. */
+static void break_disk(bool broken)
+{
+	struct rlimit limit;
+	getrlimit(RLIMIT_FSIZE, &limit);
+	limit.rlim_cur = broken ? 0 : limit.rlim_max;
+	setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+TEST(retention_pauses_after_a_failure)
+{
+	CHECK(words_start(NULL));
+	signal(SIGXFSZ, SIG_IGN);
+	publish("q", "old");
+	configure("q", 6000, false);
+	settle();
+	break_disk(true);
+	words.rig.now_ms += 7000;
+	for (unsigned i = 0; i < 60; i++)
+		nap(5);
+	break_disk(false);
+	for (unsigned i = 0; i < 20; i++)
+		nap(5);
+	CHECK_STR(stat_of("q"), "1/0/0"); /* by this clock no time has passed since it failed */
+	words.rig.now_ms += 1000;
+	wait_stat("q", "0/0/0");
+	CHECK_STR(stat_of("q"), "0/0/0");
+	words_stop();
+}
+
 TEST(ordered_cannot_change_while_there_are_messages)
 {
 	CHECK(words_start(NULL));
@@ -488,6 +521,6 @@ TEST(clock_set_back_between_two_runs_shifts_everything)
 TESTS(T(largest_message_comes_back), T(dedup_ids_hold_for_five_minutes), T(duplicates_get_the_answer_of_the_first), T(groups_are_given_out_one_at_a_time_and_in_order),
       T(groups_keep_their_order_over_naks_leases_and_restarts), T(groups_wait_in_long_polls), T(messages_fetched_too_often_are_dead_letters),
       T(many_dead_letters_do_not_hide_what_is_behind), T(poison_does_not_break_the_order_of_its_group), T(moves_go_to_the_end_of_the_other_queue), T(moves_into_ordered_queues_need_a_group),
-      T(looking_changes_nothing), T(retention_drops_what_is_too_old), T(ordered_cannot_change_while_there_are_messages),
+      T(looking_changes_nothing), T(retention_pauses_after_a_failure), T(retention_drops_what_is_too_old), T(ordered_cannot_change_while_there_are_messages),
       T(purge_drops_what_was_there_and_no_more), T(delete_drops_configuration_and_dedup_ids_too),
       T(clock_set_back_between_two_runs_shifts_everything))

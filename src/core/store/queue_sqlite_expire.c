@@ -4,6 +4,8 @@
 
 #include "core/store/queue_sqlite_priv.h"
 
+#define PAUSE_MS 1000 /* after a failure: the disk may be broken for long */
+
 struct expire {
 	struct db_op op;
 	struct qs_touch touch;
@@ -66,6 +68,8 @@ static void done_expire(struct db_op *base)
 	struct qs_queue *q = op->touch.queue;
 	bool fine = base->err.code == ERR_OK;
 	q->expiring = false;
+	if (!fine)
+		q->expire_from_ms = qs_now(q->qs) + PAUSE_MS;
 	qs_touch_end(&op->touch, fine);
 	free(op);
 }
@@ -74,6 +78,7 @@ void qs_expire(struct qs_queue *q)
 {
 	struct qs *qs = q->qs;
 	struct expire *op = calloc(1, sizeof *op);
+	q->expire_from_ms = qs_now(qs) + PAUSE_MS; /* should it fail here */
 	if (!op)
 		return;
 	op->op = (struct db_op){.bytes = sizeof *op, .writes = true, .makes_room = true, .beyond_limits = true,
@@ -81,8 +86,10 @@ void qs_expire(struct qs_queue *q)
 	qs_touch_begin(qs, q, &op->touch);
 	op->before_ms = op->touch.now_ms - q->retention_ms;
 	q->expiring = db_submit(qs->db, &op->op, NULL) == 0;
-	if (q->expiring)
+	if (q->expiring) {
+		q->expire_from_ms = 0;
 		return;
+	}
 	qs_touch_end(&op->touch, false);
 	free(op);
 }

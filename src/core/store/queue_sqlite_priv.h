@@ -52,6 +52,7 @@ struct qs_queue {
 	unsigned ticks;            /* under way */
 	bool lost_count;           /* a tick failed */
 	bool expiring;
+	int64_t expire_from_ms;    /* no sooner: it failed */
 	bool ordered, configured;
 	int64_t retention_ms;
 	struct ev_timer timer;     /* next_ms, retention */

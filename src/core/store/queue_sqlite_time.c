@@ -195,7 +195,10 @@ void qs_expect(struct qs_queue *q, int64_t at_ms)
 
 static int64_t expiry_ms(const struct qs_queue *q)
 {
-	return q->retention_ms && q->oldest_ms && !q->expiring ? q->oldest_ms + q->retention_ms : QS_NEVER;
+	if (!q->retention_ms || !q->oldest_ms || q->expiring)
+		return QS_NEVER;
+	int64_t at_ms = q->oldest_ms + q->retention_ms;
+	return at_ms > q->expire_from_ms ? at_ms : q->expire_from_ms;
 }
 
 void qs_arm(struct qs_queue *q)
