@@ -435,6 +435,23 @@ TEST(a_drain_waits_for_what_the_source_has_not_kept)
 	finish();
 }
 
+TEST(what_is_visible_again_is_not_invoked)
+{
+	BEGIN(",\"BatchSize\":2,\"MaximumBatchingWindowInSeconds\":1");
+	send("a");
+	UNTIL(source.receives == 2);
+	source.info.visibility_s = 0;
+	send("b"); /* the batch would be full */
+	UNTIL(strcmp(source.left, "a b ") == 0);
+	CHECK_INT(functions.begun, 0);
+	source.info.visibility_s = 30;
+	send("c d");
+	UNTIL(functions.count == 1);
+	succeed("null");
+	CHECK_STR(source.removed, "c d ");
+	finish();
+}
+
 TEST(a_throttled_batch_is_given_back_when_it_is_disabled)
 {
 	BEGIN("");
@@ -509,5 +526,5 @@ TEST(functions_that_are_gone)
 TESTS(T(defaults_and_states), T(rules), T(one_mapping_a_pair), T(restart), T(writes_that_fail), T(tags), T(batches_end), T(partial_answers),
       T(partial_answers_keep_the_order_of_groups), T(filters_delete), T(window), T(full_batch_ends_the_window), T(batches_have_room),
       T(ordered_messages_of_one_receive_never_run_beside_each_other), T(several_batches_of_one_receive), T(concurrency_grows), T(concurrency_is_limited), T(throttled_batches_wait), T(no_memory_for_the_event), T(recursion),
-      T(deletion_waits_for_batches), T(what_is_held_is_given_back), T(a_drain_waits_for_what_the_source_has_not_kept), T(a_throttled_batch_is_given_back_when_it_is_disabled),
+      T(deletion_waits_for_batches), T(what_is_held_is_given_back), T(what_is_visible_again_is_not_invoked), T(a_drain_waits_for_what_the_source_has_not_kept), T(a_throttled_batch_is_given_back_when_it_is_disabled),
       T(sources_that_fail), T(a_mapping_without_its_queue_can_be_switched_off), T(functions_that_are_gone))

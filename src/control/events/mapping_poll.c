@@ -91,9 +91,35 @@ static bool is_full(const struct mapping *m)
 	return p->held_count >= m->config.batch_size || p->held_bytes + BATCH_FRAME_BYTES >= BATCH_BYTES_MAX;
 }
 
+/* What waited for so long that it is visible again belongs to whoever receives it next: invoked from here it would run twice. */
+static void drop_stale(struct mapping *m)
+{
+	struct mapping_poller *p = &m->poll;
+	struct source_info info;
+	struct list stale;
+	uint64_t now = ev_now_ns(m->all->deps.loop);
+	if (!p->held_count || m->config.source->ops->info(m->config.source->arg, str_from(m->config.arn), &info, NULL) < 0)
+		return;
+	list_init(&stale);
+	LIST_FOREACH(link, &p->held) {
+		const struct source_message *message = CONTAINER_OF(link, struct source_message, link);
+		size_t size = batch_record_size(message);
+		if (now < message->received_ns + info.visibility_s * NS_PER_S)
+			break; /* the oldest stand first */
+		list_remove(link);
+		list_push_back(&stale, link);
+		p->held_count--;
+		p->held_bytes -= size;
+		m->all->held_bytes -= size;
+	}
+	p->rest &= p->held_count > 0;
+	mapping_hand_back(m, &stale, WAY_LEAVE);
+}
+
 static void cut_batches(struct mapping *m)
 {
 	struct mapping_poller *p = &m->poll;
+	drop_stale(m);
 	while (p->held_count && (p->due || is_full(m))) {
 		if (p->rest && p->in_flight)
 			return;
@@ -147,6 +173,7 @@ static void take_messages(struct mapping *m, struct list *messages)
 			drops++;
 			continue;
 		}
+		message->received_ns = ev_now_ns(m->all->deps.loop);
 		list_push_back(&p->held, link);
 		p->held_count++;
 		p->held_bytes += batch_record_size(message);

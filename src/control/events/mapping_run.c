@@ -16,7 +16,7 @@ struct mapping_batch {
 	struct list messages;
 	unsigned count, throttles;
 	size_t bytes;
-	uint64_t received_ns;
+	uint64_t received_ns; /* of the oldest message */
 	bool running;          /* being invoked: neither waits nor ends */
 	struct ev_timer retry;
 	struct invocation inv;
@@ -226,7 +226,8 @@ void mapping_run(struct mapping *m, struct list *messages, unsigned n, size_t by
 	struct metrics *metrics = m->all->deps.metrics;
 	struct list *link;
 	ASSERT(b);
-	*b = (struct mapping_batch){.m = m, .count = n, .bytes = bytes, .received_ns = ev_now_ns(m->all->deps.loop)};
+	*b = (struct mapping_batch){.m = m, .count = n, .bytes = bytes,
+	                            .received_ns = LIST_FIRST(messages, struct source_message, link)->received_ns};
 	list_init(&b->link);
 	list_init(&b->messages);
 	while ((link = list_pop_front(messages)))

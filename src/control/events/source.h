@@ -25,6 +25,7 @@ struct source_message {
 	struct str attributes; /* JSON object, for filters */
 	struct str group, trace_header; /* p NULL: none */
 	void *owner;           /* the service's */
+	uint64_t received_ns;  /* the poller's: its visibility counts from here */
 };
 
 typedef void source_received_cb(void *arg, struct list *messages, size_t n, const struct error *err);
