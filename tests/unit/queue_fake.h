@@ -33,6 +33,7 @@ struct fake_queue {
 	unsigned fetches, published;
 	enum error_code fail_publish; /* ERR_OK: works */
 	unsigned refuse_acks;         /* so many acks and naks get ERR_THROTTLED at once */
+	unsigned fail_acks;           /* so many acks and naks fail when they are written */
 };
 
 static inline struct fake_queue *fake_of(const struct queue *q)
@@ -253,11 +254,25 @@ static inline int fake_refuses(struct fake_queue *f, struct error *err)
 	return error_set(err, ERR_THROTTLED, "too much waits for the store");
 }
 
+/* An end that is not written; NULL: it may be. */
+static inline struct fake_call *fake_fails(struct fake_queue *f, queue_done_cb *cb, void *arg)
+{
+	if (!f->fail_acks)
+		return NULL;
+	f->fail_acks--;
+	struct fake_call *c = fake_call(f, arg);
+	c->done = cb;
+	error_set(&c->err, ERR_IO, "not written");
+	return c;
+}
+
 static inline int fake_ack(struct queue *q, struct str queue, const struct queue_receipt *receipts, size_t n, queue_done_cb *cb, void *arg,
                     struct error *err)
 {
 	if (fake_refuses(fake_of(q), err) < 0)
 		return -1;
+	if (fake_fails(fake_of(q), cb, arg))
+		return 0;
 	fake_call(fake_of(q), arg)->done = cb;
 	for (size_t i = 0; i < n; i++) {
 		struct fake_message *m = fake_leased(fake_of(q), &receipts[i]);
@@ -274,6 +289,8 @@ static inline int fake_nak(struct queue *q, struct str queue, const struct queue
 	if (fake_refuses(f, err) < 0)
 		return -1;
 	ASSERT(n == 1);
+	if (fake_fails(f, cb, arg))
+		return 0;
 	fake_call(f, arg)->done = cb;
 	struct fake_message *m = fake_leased(f, &naks->receipt);
 	if (!m)

@@ -420,6 +420,29 @@ TEST(full_buffers_and_a_busy_store_mean_waiting)
 	end(&b);
 }
 
+TEST(what_the_store_failed_to_write_is_told_again)
+{
+	struct bench b;
+	begin(&b);
+	CHECK_INT(create(&b.rig, "f", "PK1", false), ERR_OK);
+	send(&b, "f");
+	b.q.fail_acks = 2;
+	fail(&b);
+	CHECK(async_busy(b.async));
+	for (int i = 0; i < 200 && async_busy(b.async); i++)
+		settle(&b.rig);
+	CHECK_INT(b.q.fail_acks, 0);
+	advance_s(&b, 60);
+	CHECK_INT(b.invoke.running, 1);
+	b.q.fail_acks = 2;
+	succeed(&b);
+	CHECK_INT(waiting(&b, "async/f"), 1);
+	for (int i = 0; i < 200 && async_busy(b.async); i++)
+		settle(&b.rig);
+	CHECK_INT(waiting(&b, "async/f"), 0);
+	end(&b);
+}
+
 TEST(large_events_wait_on_disk)
 {
 	enum { BYTES = 900000, FUNCTIONS = 14, EACH = 12 };
@@ -622,6 +645,6 @@ TESTS(T(an_event_is_invoked_with_its_id_and_acked), T(failures_are_tried_again_a
       T(a_record_waits_for_its_destination_and_the_function_is_not_run_again),
       T(a_record_too_large_to_wait_is_given_up_and_the_function_is_not_run_again),
       T(reservation_zero_and_recursion_are_over_at_once), T(limits_are_learnt_or_reserved), T(a_backlog_does_not_delay_another_function),
-      T(full_buffers_and_a_busy_store_mean_waiting), T(large_events_wait_on_disk), T(a_deleted_function_takes_its_events_with_it),
+      T(full_buffers_and_a_busy_store_mean_waiting), T(what_the_store_failed_to_write_is_told_again), T(large_events_wait_on_disk), T(a_deleted_function_takes_its_events_with_it),
       T(the_store_is_busy_when_a_function_is_deleted), T(draining_starts_nothing_and_acks_what_ends),
       T(deliveries_need_permission_and_come_once), T(what_waits_is_listed_and_counted))

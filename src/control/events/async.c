@@ -31,6 +31,7 @@ void async_free(struct async *a)
 	HASH_FOREACH(n, &a->functions)
 		async_function_free(HASH_ENTRY(n, struct async_function, by_name));
 	hash_release(&a->functions);
+	async_untold_free(a);
 	free(a);
 }
 

@@ -234,36 +234,122 @@ void async_settled(struct async *a)
 	tell_idle(a);
 }
 
-static void on_ended(void *arg, const enum error_code *results, size_t n, const struct error *err)
+/* One call of the store. It is repeated when its commit failed: else the events would stay under their leases. */
+struct async_tell {
+	struct list link; /* of async.untold, or nowhere */
+	struct async *async;
+	char queue[sizeof ASYNC_PREFIX + FUNCTION_NAME_MAX];
+	size_t n;
+	struct queue_receipt receipts[ACKS_AT_ONCE];
+	bool puts_off; /* the only one of them; else acks */
+	uint64_t delay_ms;
+	struct buf note;
+};
+
+static struct async_tell *tell_new(const struct async_function *f)
 {
-	struct async *a = arg;
+	struct async_tell *t = calloc(1, sizeof *t);
+	ASSERT(t);
+	t->async = f->async;
+	list_init(&t->link);
+	memcpy(t->queue, f->queue, sizeof t->queue);
+	buf_init(&t->note, QUEUE_NOTE_MAX);
+	return t;
+}
+
+static void tell_free(struct async_tell *t)
+{
+	list_remove(&t->link);
+	buf_release(&t->note);
+	free(t);
+}
+
+static void tell_over(struct async_tell *t)
+{
+	struct async *a = t->async;
+	tell_free(t);
 	a->calls--;
 	tell_idle(a);
 }
 
-/* After a call of the store for n items, which go: rc is what it said. */
-static bool count_call(struct async *a, int rc, const struct error *err, size_t n)
+static void tell_again(struct async_tell *t)
 {
-	if (rc < 0 && err->code != ERR_CLOSED)
-		return false;
-	a->calls += rc == 0;
+	struct async *a = t->async;
+	list_push_back(&a->untold, &t->link);
+	if (!a->retry.loop)
+		ev_timer_after(a->deps.loop, &a->retry, RETRY_NS);
+}
+
+static void on_told(void *arg, const enum error_code *results, size_t n, const struct error *err)
+{
+	struct async_tell *t = arg;
+	if (err && err->code != ERR_CLOSED && !t->async->draining)
+		tell_again(t);
+	else
+		tell_over(t);
+}
+
+static int tell(struct async_tell *t, struct error *err)
+{
+	struct queue *q = t->async->deps.queue;
+	struct queue_nak nak = {.receipt = t->receipts[0], .delay_ms = t->delay_ms, .note = buf_str(&t->note)};
+	return t->puts_off ? queue_nak(q, str_from(t->queue), &nak, 1, on_told, t, err)
+	                   : queue_ack(q, str_from(t->queue), t->receipts, t->n, on_told, t, err);
+}
+
+/* The first call, for items that then go; false: they stay, the store is busy. */
+static bool tell_first(struct async_tell *t)
+{
+	struct async *a = t->async;
+	struct error err = {0};
+	size_t n = t->n;
+	if (tell(t, &err) == 0) {
+		a->calls++;
+	} else {
+		tell_free(t);
+		if (err.code != ERR_CLOSED)
+			return false;
+	}
 	a->settling -= (unsigned)n;
 	return true;
+}
+
+static void tell_untold(struct async *a)
+{
+	struct list now, *link;
+	list_init(&now);
+	while ((link = list_pop_front(&a->untold)))
+		list_push_back(&now, link);
+	while ((link = list_pop_front(&now))) {
+		struct async_tell *t = CONTAINER_OF(link, struct async_tell, link);
+		struct error err = {0};
+		if (tell(t, &err) == 0)
+			continue;
+		if (err.code == ERR_CLOSED)
+			tell_over(t);
+		else
+			tell_again(t);
+	}
+}
+
+void async_untold_free(struct async *a)
+{
+	struct list *link;
+	while ((link = list_pop_front(&a->untold)))
+		tell_free(CONTAINER_OF(link, struct async_tell, link));
 }
 
 static bool flush_acks(struct async_function *f)
 {
 	while (!list_empty(&f->acks)) {
-		struct queue_receipt receipts[ACKS_AT_ONCE];
-		struct error err = {0};
-		size_t n = 0;
+		struct async_tell *t = tell_new(f);
 		LIST_FOREACH(link, &f->acks) {
-			if (n == ACKS_AT_ONCE)
+			if (t->n == ACKS_AT_ONCE)
 				break;
-			receipts[n++] = CONTAINER_OF(link, struct async_item, link)->m->receipt;
+			t->receipts[t->n++] = CONTAINER_OF(link, struct async_item, link)->m->receipt;
 		}
-		int rc = queue_ack(f->async->deps.queue, str_from(f->queue), receipts, n, on_ended, f->async, &err);
-		if (!count_call(f->async, rc, &err, n))
+		size_t n = t->n;
+		if (!tell_first(t))
 			return false;
 		while (n--)
 			async_item_free(CONTAINER_OF(list_pop_front(&f->acks), struct async_item, link));
@@ -275,14 +361,12 @@ static bool flush_naks(struct async_function *f)
 {
 	LIST_FOREACH(link, &f->naks) {
 		struct async_item *item = CONTAINER_OF(link, struct async_item, link);
-		struct error err = {0};
-		struct buf note;
-		buf_init(&note, QUEUE_NOTE_MAX);
-		int rc = async_note_write(&note, &item->note);
-		struct queue_nak nak = {.receipt = item->m->receipt, .delay_ms = item->delay_ms, .note = rc == 0 ? buf_str(&note) : STR_NULL};
-		rc = queue_nak(f->async->deps.queue, str_from(f->queue), &nak, 1, on_ended, f->async, &err);
-		buf_release(&note);
-		if (!count_call(f->async, rc, &err, 1))
+		struct async_tell *t = tell_new(f);
+		t->receipts[t->n++] = item->m->receipt;
+		t->puts_off = true;
+		t->delay_ms = item->delay_ms;
+		ASSERT(async_note_write(&t->note, &item->note) == 0);
+		if (!tell_first(t))
 			return false;
 		list_remove(&item->link);
 		async_item_free(item);
@@ -347,6 +431,7 @@ static void on_turn(struct ev_defer *defer)
 static void on_retry(struct ev_timer *timer)
 {
 	struct async *a = CONTAINER_OF(timer, struct async, retry);
+	tell_untold(a);
 	wake_all(a, &a->later);
 }
 
@@ -366,6 +451,7 @@ void async_init_poll(struct async *a)
 	list_init(&a->active);
 	list_init(&a->blocked);
 	list_init(&a->later);
+	list_init(&a->untold);
 	ev_defer_init(&a->turn, on_turn);
 	a->retry.cb = on_retry;
 }

@@ -75,6 +75,7 @@ struct async {
 	struct list active;  /* functions that have something to do */
 	struct list blocked; /* until bytes are given back */
 	struct list later;   /* until the timer */
+	struct list untold;  /* struct async_tell: acks and naks that failed, until the timer */
 	struct ev_defer turn;
 	struct ev_timer retry;
 	size_t bytes;
@@ -93,6 +94,7 @@ void async_wake(struct async_function *f);
 void async_item_free(struct async_item *item); /* in no list's count any more */
 void async_item_uncount(struct async_item *item); /* its payload is the invocation's: no part of the window */
 void async_init_poll(struct async *a);
+void async_untold_free(struct async *a);
 void async_settled(struct async *a); /* one item less is settling */
 
 /* ---- async_end.c ---- */
