@@ -159,6 +159,12 @@ static inline void send_body(const char *id, char *body, size_t n, const char *g
 	ev_defer_run(source.loop, &source.deliver);
 }
 
+static inline void send_traced(const char *id, const char *trace)
+{
+	send_body(id, strdup(id), strlen(id), "");
+	CONTAINER_OF(source.waiting.prev, struct source_message, link)->trace_header = str_from(trace);
+}
+
 static inline void send(const char *ids)
 {
 	struct str rest = str_from(ids), id;

@@ -1,4 +1,5 @@
 /* Event source mappings: records, states, batches, limits, ends. */
+#include "control/invoke/trace.h"
 #include "tests/unit/mapping_rig.h"
 
 TEST(defaults_and_states)
@@ -452,6 +453,20 @@ TEST(what_is_visible_again_is_not_invoked)
 	finish();
 }
 
+TEST(a_loop_is_seen_behind_other_messages)
+{
+	char once[TRACE_MAX], twice[TRACE_MAX];
+	BEGIN(",\"BatchSize\":3,\"MaximumBatchingWindowInSeconds\":1");
+	trace_next(once, STR_NULL, str_from(FUNCTION));
+	CHECK_INT(trace_next(twice, str_from(once), str_from(FUNCTION)), 2);
+	send_traced("a", "Root=1-5759e988-bd862e3fe1be46a994272793");
+	send_traced("b", twice);
+	send_traced("c", once);
+	UNTIL(functions.count == 1);
+	CHECK_STR(functions.trace, twice);
+	finish();
+}
+
 TEST(a_throttled_batch_is_given_back_when_it_is_disabled)
 {
 	BEGIN("");
@@ -526,5 +541,5 @@ TEST(functions_that_are_gone)
 TESTS(T(defaults_and_states), T(rules), T(one_mapping_a_pair), T(restart), T(writes_that_fail), T(tags), T(batches_end), T(partial_answers),
       T(partial_answers_keep_the_order_of_groups), T(filters_delete), T(window), T(full_batch_ends_the_window), T(batches_have_room),
       T(ordered_messages_of_one_receive_never_run_beside_each_other), T(several_batches_of_one_receive), T(concurrency_grows), T(concurrency_is_limited), T(throttled_batches_wait), T(no_memory_for_the_event), T(recursion),
-      T(deletion_waits_for_batches), T(what_is_held_is_given_back), T(what_is_visible_again_is_not_invoked), T(a_drain_waits_for_what_the_source_has_not_kept), T(a_throttled_batch_is_given_back_when_it_is_disabled),
+      T(deletion_waits_for_batches), T(what_is_held_is_given_back), T(a_loop_is_seen_behind_other_messages), T(what_is_visible_again_is_not_invoked), T(a_drain_waits_for_what_the_source_has_not_kept), T(a_throttled_batch_is_given_back_when_it_is_disabled),
       T(sources_that_fail), T(a_mapping_without_its_queue_can_be_switched_off), T(functions_that_are_gone))

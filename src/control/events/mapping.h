@@ -15,7 +15,7 @@
  * The batch's invocation: success deletes, minus batchItemFailures (of FIFO: the failed and all later ones of their groups are left);
  * a function error, a bad response or a timeout leaves all to their visibility; throttles and failures of the platform make the batch
  * wait in memory (1 s doubling, times --retry-scale, at most a third of the visibility), then it is left. Recursion stopped: buried in the source's dead-letter queue.
- * Trace header of the batch: the first message's, with its lineage.
+ * Trace header of the batch: the first message's, with its lineage, or that of a message whose lineage has this function more often.
  *
  * Function timeout > visibility is refused when it is made and updated, with AWS's text. One loop. */
 #ifndef MAYFLY_EVENTS_MAPPING_H

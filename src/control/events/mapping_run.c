@@ -4,6 +4,7 @@
 
 #include "control/events/batch.h"
 #include "control/events/mapping_priv.h"
+#include "control/invoke/trace.h"
 #include "control/metrics/metrics.h"
 
 #define PATIENCE 3u        /* a throttled batch waits for at most this part of the visibility */
@@ -207,13 +208,31 @@ static void refused(struct mapping_batch *b, const struct error *err)
 		end(b, false);
 }
 
+/* The first one's, or that of the chain which has been in this function most often: a loop is seen behind any other message too. */
+static struct str trace_of(const struct mapping_batch *b)
+{
+	char arn[FUNCTION_ARN_MAX];
+	const struct source_message *first = LIST_FIRST(&b->messages, struct source_message, link);
+	struct str most = first->trace_header;
+	registry_arn(b->m->all->deps.registry, arn, b->m->config.ref.name, STR_NULL);
+	unsigned count = most.p ? trace_count(most, str_from(arn)) : 0;
+	for (const struct list *l = b->messages.next; l != &b->messages; l = l->next) {
+		const struct source_message *message = CONTAINER_OF(l, struct source_message, link);
+		unsigned n = message->trace_header.p ? trace_count(message->trace_header, str_from(arn)) : 0;
+		if (n > count) {
+			count = n;
+			most = message->trace_header;
+		}
+	}
+	return most;
+}
+
 static void invoke_batch(struct mapping_batch *b)
 {
 	struct mapping *m = b->m;
 	struct mappings_deps *deps = &m->all->deps;
-	const struct source_message *first = LIST_FIRST(&b->messages, struct source_message, link);
 	struct error err = {0};
-	b->inv = (struct invocation){.trace_header = first->trace_header, .done = on_done, .arg = b};
+	b->inv = (struct invocation){.trace_header = trace_of(b), .done = on_done, .arg = b};
 	b->running = true;
 	if (make_payload(b, &b->inv.payload, &err) < 0 ||
 	    invoke_internal(deps->invoke, deps->registry, &m->config.ref, b->arn, &b->inv, &err) < 0)
