@@ -6,7 +6,9 @@
  *
  * A fire: due at when_next, plus a random part of the flexible window (chosen once, from the name and the time, so that a restart chooses the
  * same). What is due is published to the store queue "fire/schedule" (dedup: schedule, time; head: a copy of what the target then was),
- * then "fired" is written: so it survives from there on, and no time fires twice. target_queue.h takes it from there: it delivers, tries
+ * then "fired" is written: so it survives from there on, and no time fires twice while the server runs. At least once: where "fired" could
+ * not be written (the disk was full just then) and no later time of the schedule was, a restart fires that time anew, with the same
+ * execution id; within five minutes the store knows it by its dedup id. target_queue.h takes it from there: it delivers, tries
  * again with growing delays as RetryPolicy says (MaximumRetryAttempts 185, MaximumEventAgeInSeconds 86400), then gives it to the DeadLetterConfig's
  * queue with AWS's attributes, or drops it (counted).
  *
