@@ -128,6 +128,25 @@ def run(*words, env=None, cwd=None, stdin=None, seconds=60):
                           **({"stdin": subprocess.DEVNULL} if stdin is None else {}))
 
 
+class NodeCase:
+    """Mixed into a TestCase: a JavaScript program beside the tests that runs once, and prints a line ["name", value] for each thing it saw."""
+
+    @classmethod
+    def run_node(cls, server, folder, program, *words, seconds=180):
+        """`folder` is npm()'s. Lines of another form are what the packages print themselves."""
+        done = run("node", os.path.join(os.path.dirname(os.path.abspath(__file__)), program), *words, cwd=folder, env=server.environ(),
+                   seconds=seconds)
+        cls.said = dict(json.loads(line) for line in done.stdout.splitlines() if line.startswith('["'))
+        cls.failure = done.stderr if done.returncode else None
+
+    def check(self, name, expected):
+        self.assertIn(name, self.said, "not reached: %s" % self.failure)
+        self.assertEqual(self.said[name], expected)
+
+    def test_ran_to_its_end(self):
+        self.assertIsNone(self.failure)
+
+
 def mayfly(*words, **more):
     return run(MAYFLY, *words, **more)
 

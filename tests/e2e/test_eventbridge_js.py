@@ -1,32 +1,20 @@
 """The SDK for JavaScript's clients of EventBridge and Scheduler, as npm has them: eventbridge.mjs does the calls, in order, once."""
-import json
-import os
 import unittest
 import uuid
 
-from support import npm, run
+from support import NodeCase, npm
 from harness import Server
 
 PACKAGES = ("@aws-sdk/client-eventbridge@3.967.0", "@aws-sdk/client-scheduler@3.967.0", "@aws-sdk/client-sqs@3.967.0")
 
 
-class JavaScript(unittest.TestCase):
+class JavaScript(NodeCase, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         folder = npm(*PACKAGES)
         cls.prefix = "js-" + uuid.uuid4().hex[:8]
         with Server() as server:
-            done = run("node", os.path.join(os.path.dirname(os.path.abspath(__file__)), "eventbridge.mjs"), cls.prefix, cwd=folder,
-                       env=server.environ(), seconds=180)
-        cls.said = dict(json.loads(line) for line in done.stdout.splitlines())
-        cls.failure = done.stderr if done.returncode else None
-
-    def check(self, name, expected):
-        self.assertIn(name, self.said, "not reached: %s" % self.failure)
-        self.assertEqual(self.said[name], expected)
-
-    def test_ran_to_its_end(self):
-        self.assertIsNone(self.failure)
+            cls.run_node(server, folder, "eventbridge.mjs", cls.prefix)
 
     def test_rules(self):
         arn = "arn:aws:events:us-east-1:000000000000:"

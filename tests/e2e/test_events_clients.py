@@ -1,10 +1,8 @@
 """The SDK for JavaScript as npm has it against buses, rules and schedules: events_clients.mjs does the calls, in order, once."""
-import json
-import os
 import unittest
 import uuid
 
-from support import npm, run
+from support import NodeCase, npm
 from harness import Server
 
 # The version of runtimes/package.json, which npm has kept: the latest that runs on Node.js 18.
@@ -12,20 +10,13 @@ PACKAGES = ("@aws-sdk/client-eventbridge@3.967.0", "@aws-sdk/client-scheduler@3.
 ACCOUNT = "us-east-1:000000000000:"
 
 
-class JavaScript(unittest.TestCase):
+class JavaScript(NodeCase, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         folder = npm(*PACKAGES)
         cls.name = "js-" + uuid.uuid4().hex[:8]
         with Server() as server:
-            done = run("node", os.path.join(os.path.dirname(os.path.abspath(__file__)), "events_clients.mjs"), cls.name,
-                       cwd=folder, env=server.environ(), seconds=180)
-        cls.said = dict(json.loads(line) for line in done.stdout.splitlines())
-        cls.failure = done.stderr if done.returncode else None
-
-    def check(self, name, expected):
-        self.assertIn(name, self.said, "not reached: %s" % self.failure)
-        self.assertEqual(self.said[name], expected)
+            cls.run_node(server, folder, "events_clients.mjs", cls.name)
 
     def check_error(self, case, name, status, message=None):
         self.assertIn(case, self.said, "not reached: %s" % self.failure)
@@ -35,7 +26,7 @@ class JavaScript(unittest.TestCase):
             self.assertEqual(got["message"], message)
 
     def test_ran_to_its_end(self):
-        self.assertIsNone(self.failure)
+        super().test_ran_to_its_end()
         self.check("end", True)
 
     def test_buses_and_rules(self):

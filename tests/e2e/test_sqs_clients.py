@@ -10,29 +10,19 @@ import uuid
 
 import botocore.exceptions
 
-from support import npm, run, wait_until
+from support import NodeCase, npm, run, wait_until
 from harness import Server
 
 PACKAGES = ("@aws-sdk/client-sqs@3.1169.0", "sqs-consumer@11.6.0")
 NO_QUEUE = "The specified queue does not exist."
 
 
-class JavaScript(unittest.TestCase):
+class JavaScript(NodeCase, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         folder = npm(*PACKAGES)
         with Server() as server:
-            done = run("node", os.path.join(os.path.dirname(os.path.abspath(__file__)), "sqs_clients.mjs"), "js-" + uuid.uuid4().hex[:8],
-                       cwd=folder, env=server.environ(), seconds=180)
-        cls.said = dict(json.loads(line) for line in done.stdout.splitlines() if line.startswith('["')) # sqs-consumer prints too
-        cls.failure = done.stderr if done.returncode else None
-
-    def check(self, name, expected):
-        self.assertIn(name, self.said, "not reached: %s" % self.failure)
-        self.assertEqual(self.said[name], expected)
-
-    def test_ran_to_its_end(self):
-        self.assertIsNone(self.failure)
+            cls.run_node(server, folder, "sqs_clients.mjs", "js-" + uuid.uuid4().hex[:8])
 
     def test_sdk(self):
         self.check("same", True)
