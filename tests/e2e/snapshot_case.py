@@ -8,7 +8,7 @@ import threading
 import unittest
 import urllib.request
 
-from support import signed, wait_until
+from support import comm, signed, wait_until
 from harness import Server
 
 RESTORED = re.compile(r"^REPORT .*\tRestore Duration: ([0-9.]+) ms\tBilled Restore Duration: ([0-9.]+) ms", re.M)
@@ -148,14 +148,6 @@ class SnapshotCase(unittest.TestCase):
     def zygotes(self):
         """Those of mayflyd; what they have forked ahead of requests is theirs."""
         return [p for p in self.server.children() if comm(p) == "mayfly-restore" and parent(p) == self.server.process.pid]
-
-
-def comm(pid):
-    try:
-        with open("/proc/%d/comm" % pid) as f:
-            return f.read().strip()
-    except OSError:
-        return ""
 
 
 def parent(pid):

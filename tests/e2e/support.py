@@ -160,6 +160,15 @@ def alive(pid):
         return False
 
 
+def comm(pid):
+    """The process's name; "" when there is none."""
+    try:
+        with open("/proc/%d/comm" % pid) as f:
+            return f.read().strip()
+    except OSError:
+        return ""
+
+
 def wait_until(condition, seconds, what):
     """For states that come by themselves; the limit is only there to end a broken run."""
     import time

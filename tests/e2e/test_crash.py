@@ -8,7 +8,7 @@ import time
 import unittest
 import urllib.request
 
-from support import alive, call, wait_until
+from support import alive, call, comm, wait_until
 from harness import Server
 
 ECHO = "def handler(e, c):\n    return e\n"
@@ -34,14 +34,7 @@ class Crash(unittest.TestCase):
 
     def environments(self):
         """Pids of every mayfly-init, those of empty sandboxes too."""
-        return [p for p in self.server.children() if self.comm(p) == "mayfly-init"]
-
-    def comm(self, pid):
-        try:
-            with open("/proc/%d/comm" % pid) as f:
-                return f.read().strip()
-        except OSError:
-            return ""
+        return [p for p in self.server.children() if comm(p) == "mayfly-init"]
 
     def kill_control(self):
         pid = self.server.child("mayfly-control")
@@ -55,7 +48,7 @@ class Crash(unittest.TestCase):
         for pid in self.server.children():
             try:
                 with open("/proc/%d/cmdline" % pid, "rb") as f:
-                    names.setdefault(self.comm(pid), os.path.basename(f.read().split(b"\0")[0].decode()))
+                    names.setdefault(comm(pid), os.path.basename(f.read().split(b"\0")[0].decode()))
             except FileNotFoundError:
                 pass  # a helper that has ended
         self.assertEqual(names, {"mayflyd": "mayflyd", "mayfly-control": "mayfly-control", "mayfly-init": "mayfly-init"})
@@ -133,7 +126,7 @@ class Crash(unittest.TestCase):
             self.assertGreater(len(everyone), 3)
             group = groups_of(self.environments()[0])
             self.server.stop(signal.SIGKILL)
-            wait_until(lambda: not [p for p in everyone if alive(p)], 10, "everything ended: %s" % [self.comm(p) for p in everyone])
+            wait_until(lambda: not [p for p in everyone if alive(p)], 10, "everything ended: %s" % [comm(p) for p in everyone])
             self.server.start()
             self.assertEqual(call(self.server.client(), name, {"again": 1})[1], {"again": 1})
             wait_until(lambda: len({os.path.basename(g) for g in group_folders(group)}) <= 2, 10, "leftovers swept")

@@ -16,7 +16,7 @@ import threading
 import time
 import unittest
 
-from support import wait_until
+from support import comm, wait_until
 from harness import Server
 
 KILLS = int(os.environ.get("E2E_KILLS", "10"))
@@ -41,14 +41,6 @@ def handler(e, c):
         if got.get('Failed'):
             raise RuntimeError(str(got['Failed']))
 """
-
-
-def comm(pid):
-    try:
-        with open("/proc/%d/comm" % pid) as f:
-            return f.read().strip()
-    except OSError:
-        return ""
 
 
 def children_of(pid):

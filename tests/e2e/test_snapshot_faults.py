@@ -7,8 +7,8 @@ import unittest
 
 import test_crash
 from programs import BY_NAME
-from snapshot_case import SINGLE, Caller, SnapshotCase, comm
-from support import alive, wait_until
+from snapshot_case import SINGLE, Caller, SnapshotCase
+from support import alive, comm, wait_until
 from harness import Server
 
 ANSWER = "import os\nLOADED = os.urandom(8).hex()\ndef handler(e, c):\n    return {'n': e.get('n'), 'loaded': LOADED}\n"
