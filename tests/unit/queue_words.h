@@ -3,11 +3,11 @@
 #ifndef MAYFLY_QUEUE_WORDS_H
 #define MAYFLY_QUEUE_WORDS_H
 
-#include <stdarg.h>
 #include <string.h>
 
 #include "tests/unit/queue_rig.h"
 #include "tests/unit/test.h"
+#include "tests/unit/word_log.h"
 
 enum { WORDS_HELD = 4096 };
 
@@ -30,16 +30,7 @@ static struct words {
 	size_t leave; /* so many of the next fetch are left in the ring */
 } words;
 
-static inline void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static inline void say(const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	words.n += (size_t)vsnprintf(words.log + words.n, sizeof words.log - words.n, fmt, ap);
-	va_end(ap);
-	if (words.n >= sizeof words.log)
-		abort();
-}
+#define say(...) word_log(words.log, sizeof words.log, &words.n, __VA_ARGS__)
 
 static inline bool words_start(const struct queue_sqlite_options *options)
 {

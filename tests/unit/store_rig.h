@@ -5,13 +5,13 @@
 
 #include <fcntl.h>
 #include <ftw.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/store/kv_sqlite.h"
+#include "tests/unit/word_log.h"
 
 static struct rig {
 	char path[64];
@@ -35,16 +35,7 @@ static inline int remove_one(const char *path, const struct stat *st, int flag, 
 	return remove(path);
 }
 
-static inline void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static inline void say(const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	rig.n += (size_t)vsnprintf(rig.log + rig.n, sizeof rig.log - rig.n, fmt, ap);
-	va_end(ap);
-	if (rig.n >= sizeof rig.log)
-		abort();
-}
+#define say(...) word_log(rig.log, sizeof rig.log, &rig.n, __VA_ARGS__)
 
 static inline bool open_kv(const struct kv_sqlite_options *o)
 {
