@@ -69,7 +69,9 @@ class EventInvokeConfigTest(ApiCase):
         for arn, text in ((ARN + name, "You can't specify the function as a destination for itself."),
                           (ARN + "nobody", "The destination ARN %snobody is invalid." % ARN),
                           ("arn:aws:iam:us-east-1:000000000000:x", "The provided destination config DestinationConfig(onSuccess=OnSuccess("
-                           "destination=arn:aws:iam:us-east-1:000000000000:x), onFailure=null) is invalid.")):
+                           "destination=arn:aws:iam:us-east-1:000000000000:x), onFailure=null) is invalid."),
+                          ("arn:aws:sqs:us-east-1:000000000000:q.fifo", "The provided destination config DestinationConfig(onSuccess=OnSuccess("
+                           "destination=arn:aws:sqs:us-east-1:000000000000:q.fifo), onFailure=null) is invalid.")):
             self.fails(400, "InvalidParameterValueException", text, put, FunctionName=name,
                        DestinationConfig={"OnSuccess": {"Destination": arn}})
         self.fails(400, "ValidationException", "2 validation errors detected: Value '3' at 'maximumRetryAttempts' failed to satisfy "

@@ -60,6 +60,8 @@ static enum verdict check_one(struct api_call *call, const struct function_ref *
 		return WRONG_KIND;
 	if (str_eqz(arn.service, "lambda"))
 		return check_function(call, ref, text);
+	if (str_eqz(arn.service, "sqs") && str_ends(arn.resource, STR(".fifo"))) /* records have no group */
+		return WRONG_KIND;
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		if (str_eqz(arn.service, kinds[i]))
 			return FINE;
