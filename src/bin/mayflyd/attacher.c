@@ -161,7 +161,7 @@ static int restore(const struct server *s, struct packet *p, const int *at, stru
 static void run_restore(const struct server *s, struct packet *p, const int *at)
 {
 	struct error err = {0};
-	struct request r = {.wire = {.uid = SANDBOX_UID, .gid = SANDBOX_GID}, .fds = {at[AT_REPLY], at[AT_PIDFD], at[AT_LOG]}, .n = 3, .own = 3};
+	struct request r = {.wire = {.uid = SANDBOX_UID, .gid = SANDBOX_GID, .teach = p->order.teach}, .fds = {at[AT_REPLY], at[AT_PIDFD], at[AT_LOG]}, .n = 3, .own = 3};
 	if (restore(s, p, at, &r, &err) < 0)
 		answer(at[AT_REPLY], &err);
 	for (unsigned i = r.own; i < r.n; i++) {

@@ -30,6 +30,7 @@ struct attach_order {
 	struct sandbox_attach sandbox; /* descriptors travel beside it */
 	struct image_facts image;
 	bool restore, net_ready;
+	bool teach; /* restore_wire.h */
 };
 
 /* Plain: `launch`. Restore: log_write, spare, zygote, image. -1 for what is not there. */

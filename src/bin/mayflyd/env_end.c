@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bin/mayflyd/env_priv.h"
+#include "bin/mayflyd/env_ready.h"
 #include "bin/mayflyd/server.h"
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
@@ -149,6 +150,7 @@ static void kill_where(struct server *s, bool requested_only)
 
 void envs_orphan(struct server *s)
 {
+	env_ready_end(s, NULL);
 	kill_where(s, true);
 	LIST_FOREACH(l, &s->envs.states[ENV_DYING])
 		env_set_requested(CONTAINER_OF(l, struct env, link), false);

@@ -108,6 +108,17 @@ int env_on_start(struct server *s, struct ipc_message *m, struct error *err)
 	return 0;
 }
 
+/* The first few that were restored from an image stay, frozen, until the zygote knows which pages they used. */
+static bool stay_for_lesson(struct env *e)
+{
+	if (e->state != ENV_RUNNING || e->server->stops || clock_mono_ns() >= e->lesson_ns)
+		return false;
+	if (cgroup_freeze(&e->server->base.cgroup, e->slot) < 0)
+		return false;
+	ev_timer_at(e->server->loop, &e->grace, e->lesson_ns);
+	return true;
+}
+
 int env_on_kill(struct server *s, struct ipc_message *m, struct error *err)
 {
 	const struct ipc_env_kill *b = &m->body.ipc_env_kill;
@@ -122,7 +133,8 @@ int env_on_kill(struct server *s, struct ipc_message *m, struct error *err)
 		ev_timer_after(s->loop, &e->grace, b->grace_ms * NS_PER_MS);
 		return 0;
 	}
-	env_die(e);
+	if (!stay_for_lesson(e))
+		env_die(e);
 	return 0;
 }
 

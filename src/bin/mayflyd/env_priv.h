@@ -1,4 +1,4 @@
-/* What the files of env.h share: env.c (states, what is next), env_make.c, env_start.c, env_end.c, env_clean.c, env_memory.c, env_messages.c (what control
+/* What the files of env.h share: env.c (states, what is next), env_make.c, env_start.c, env_ready.c, env_end.c, env_clean.c, env_memory.c, env_messages.c (what control
  * asks for), env_dump.c. */
 #ifndef MAYFLYD_ENV_PRIV_H
 #define MAYFLYD_ENV_PRIV_H
@@ -14,6 +14,8 @@ void env_move(struct env *e, enum env_state to);
 void env_close_request(struct env *e);
 void env_close_channels(struct env *e);
 void env_close_all(struct env *e);
+/* Whether the last request is long enough ago for what nobody waits for; else envs_pump is called as soon as it is. */
+bool env_is_quiet(struct server *s);
 
 struct env *env_find(struct server *s, uint64_t id); /* requested ones */
 struct env *env_find_pid(struct server *s, pid_t pid);
@@ -29,6 +31,12 @@ void env_make(struct env *e);
 
 /* false: not now, the attacher has enough to do. */
 bool env_start(struct env *e);
+/* The answer to a start comes over `fd`, which is taken. */
+int env_expect(struct env *e, int fd, struct error *err);
+/* The attacher is to make all ready for a restore from `z`; returns the socket on which that comes (attacher.h). */
+int env_order_ahead(struct env *e, const struct zygote *z, struct error *err);
+/* Our end of the connection in which the restored runtime waits for work. */
+int env_take_parked(struct env *e, struct error *err);
 void env_forget_answer(struct env *e);
 /* Gives back the hold, if there is one. worked: a runtime was restored. */
 void env_release_zygote(struct env *e, bool worked);

@@ -8,6 +8,7 @@
 
 #include "bin/mayflyd/attacher.h"
 #include "bin/mayflyd/env_priv.h"
+#include "bin/mayflyd/env_ready.h"
 #include "bin/mayflyd/images.h"
 #include "bin/mayflyd/server.h"
 #include "bin/mayflyd/zygotes.h"
@@ -51,7 +52,7 @@ void env_release_zygote(struct env *e, bool worked)
 /* ---- ENV_STARTED ---- */
 
 /* The attacher connected it first, and nothing runs in there that could have been faster. */
-static int take_parked(struct env *e, struct error *err)
+int env_take_parked(struct env *e, struct error *err)
 {
 	int fd = accept4(e->api_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	return fd < 0 ? error_sys(err, "the connection that waits for work is not there") : fd;
@@ -69,10 +70,8 @@ static int send_started(struct env *e, struct error *err)
 {
 	struct server *s = e->server;
 	uint64_t now_ns = clock_mono_ns();
-	CLEANUP_CLOSE int parked = e->zygote ? take_parked(e, err) : -1;
-	CLEANUP_CLOSE int freeze = e->zygote && parked < 0 ? -1 : cgroup_freeze_fd(&s->base.cgroup, e->slot, err);
-	CLEANUP_CLOSE int peak = freeze < 0 ? -1 : cgroup_peak_fd(&s->base.cgroup, e->slot, err);
-	if (peak < 0)
+	struct started_fds f = {-1, -1, -1};
+	if (open_started(e, &f, err) < 0)
 		return -1;
 	struct ipc_env_started body = {.env_id = e->id, .sandbox_ns = now_ns - e->asked_ns, .pid = (uint32_t)e->pid,
 	                               .cgroup_v2 = s->base.cgroup.freezer_v2, .pooled = e->pooled};
@@ -80,7 +79,7 @@ static int send_started(struct env *e, struct error *err)
 		e->image_bytes = e->zygote->facts.resident_bytes;
 	if (e->zygote)
 		describe_restored(e, now_ns, &body);
-	int fds[] = {e->api_fd, e->endpoint_fd, e->log_fd, freeze, peak, parked, e->spare_fd};
+	int fds[] = {e->api_fd, e->endpoint_fd, e->log_fd, f.freeze, f.peak, f.parked, e->spare_fd};
 	static const unsigned counts[] = {[START_PLAIN] = 5, [START_RESTORE] = 6, [START_TRIAL] = 7};
 	control_send(s, IPC_ENV_STARTED, &body, fds, counts[e->start.how]);
 	return 0;
@@ -186,12 +185,15 @@ static void fill(const struct env *e, struct attach_order *o)
 		return;
 	o->restore = true;
 	o->image = e->zygote->facts;
+	o->teach = e->lesson_ns;
 }
 
 static int order(struct env *e, struct error *err)
 {
 	struct server *s = e->server;
 	struct attach_order o = {0};
+	if (e->start.how == START_RESTORE && e->zygote)
+		e->lesson_ns = zygote_teach(e->zygote);
 	fill(e, &o);
 	bool tmp = o.restore && o.image.tmp_bytes && e->zygote->image;
 	CLEANUP_CLOSE int image = tmp ? images_open_file(s, e->zygote->image, err) : -1;

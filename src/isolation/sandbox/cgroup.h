@@ -62,6 +62,7 @@ void cgroup_shrink(const struct cgroup *cg, unsigned slot, uint64_t bytes, uint6
 uint64_t cgroup_memory_number(const struct cgroup *cg, unsigned slot);
 /* The group's process numbers, one a line; NULL: none, or not known. Freed by the caller. */
 char *cgroup_processes(const struct cgroup *cg, unsigned slot);
+int cgroup_freeze(const struct cgroup *cg, unsigned slot);
 int cgroup_thaw(const struct cgroup *cg, unsigned slot);
 /* Whether the kernel ended a process of it for want of memory. */
 bool cgroup_oom(const struct cgroup *cg, unsigned slot);
