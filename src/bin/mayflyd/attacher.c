@@ -153,6 +153,8 @@ static int restore(const struct server *s, struct packet *p, const int *at, stru
 	/* Told before it can exist, so that process 1 never takes its end for a stranger's. */
 	if (sandbox_adopt(at[AT_INIT], image->leader_pid, err) < 0)
 		return -1;
+	if (p->order.ahead)
+		return packet_send(at[AT_REPLY], &r->wire, sizeof r->wire, r->fds + r->own, r->n - r->own, MSG_DONTWAIT) < 0 ? error_sys(err, "nobody listens") : 0;
 	if (packet_send(at[AT_ZYGOTE], &r->wire, sizeof r->wire, r->fds, r->n, MSG_DONTWAIT) < 0)
 		return error_sys(err, "the zygote does not listen");
 	return 0;

@@ -35,8 +35,13 @@ bool env_start(struct env *e);
 int env_expect(struct env *e, int fd, struct error *err);
 /* The attacher is to make all ready for a restore from `z`; returns the socket on which that comes (attacher.h). */
 int env_order_ahead(struct env *e, const struct zygote *z, struct error *err);
-/* Our end of the connection in which the restored runtime waits for work. */
-int env_take_parked(struct env *e, struct error *err);
+/* What ENV_STARTED hands over beside the environment's channels; -1: none. Parked: our end of the connection in which a restored
+ * runtime waits for work. */
+struct env_started_fds {
+	int freeze, peak, parked;
+};
+int env_open_started(const struct env *e, bool restored, struct env_started_fds *out, struct error *err);
+void env_close_started(struct env_started_fds *fds);
 void env_forget_answer(struct env *e);
 /* Gives back the hold, if there is one. worked: a runtime was restored. */
 void env_release_zygote(struct env *e, bool worked);

@@ -83,13 +83,6 @@ void env_ready_end(struct server *s, const struct zygote *z)
 	}
 }
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 static void close_wire(struct env_ahead *a)
 {
 	for (unsigned i = 0; i < a->fd_count; i++)
@@ -103,9 +96,7 @@ void env_ready_close(struct env *e)
 	if (!a)
 		return;
 	close_wire(a);
-	close_fd(&a->parked_fd);
-	close_fd(&a->freeze_fd);
-	close_fd(&a->peak_fd);
+	env_close_started(&a->started);
 	free(a);
 	e->ahead = NULL;
 }
@@ -197,7 +188,6 @@ void env_ready_note(struct env *e)
 
 static int take_prepared(struct env *e, ssize_t n, const void *packet, struct error *err)
 {
-	const struct cgroup *cg = &e->server->base.cgroup;
 	struct env_ahead *a = e->ahead;
 	const struct attach_answer *failed = packet;
 	if (n == (ssize_t)sizeof *failed)
@@ -205,10 +195,7 @@ static int take_prepared(struct env *e, ssize_t n, const void *packet, struct er
 	if (n != (ssize_t)sizeof a->wire)
 		return error_set(err, ERR_INTERNAL, "no answer");
 	memcpy(&a->wire, packet, sizeof a->wire);
-	a->parked_fd = env_take_parked(e, err);
-	a->freeze_fd = a->parked_fd < 0 ? -1 : cgroup_freeze_fd(cg, e->slot, err);
-	a->peak_fd = a->freeze_fd < 0 ? -1 : cgroup_peak_fd(cg, e->slot, err);
-	a->complete = a->peak_fd >= 0;
+	a->complete = env_open_started(e, true, &a->started, err) == 0;
 	return a->complete ? 0 : -1;
 }
 
@@ -266,7 +253,7 @@ static int give(struct env *e, const struct zygote *z, struct error *err)
 	struct env_ahead *a = e->ahead = calloc(1, sizeof *e->ahead);
 	if (!a)
 		return error_set(err, ERR_NO_MEMORY, "no memory");
-	a->parked_fd = a->freeze_fd = a->peak_fd = -1;
+	a->started = (struct env_started_fds){-1, -1, -1};
 	e->answer = (struct ev_io){.fd = env_order_ahead(e, z, err), .cb = on_prepared};
 	e->late = (struct ev_timer){.cb = on_late};
 	if (e->answer.fd < 0)

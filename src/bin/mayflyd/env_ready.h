@@ -21,7 +21,7 @@ struct env_ahead {
 	int fds[1 + RESTORE_MAX_GROUPS + RESTORE_MAX_CONNECTIONS]; /* of the request, from the groups on (restore_wire.h) */
 	unsigned fd_count;
 	bool complete;
-	int parked_fd, freeze_fd, peak_fd; /* for ENV_STARTED */
+	struct env_started_fds started;
 };
 
 /* e was restored; takes its folders when another one is wanted. */
