@@ -316,7 +316,7 @@ class Restore(rig.Case):
                 time.sleep(0.3)
                 before = count()
         until(lambda: count() <= before, f"{before} grows to {count()}")
-        until(lambda: all(len(glob.glob(g + "/e*")) <= 3 for g in rig.groups(name)), "control groups are removed")
+        until(lambda: all(len(glob.glob(g + "/e*")) <= 5 for g in rig.groups(name)), "control groups are removed")  # pool, ready, one more
 
     def test_disk_full(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -373,7 +373,8 @@ class Restore(rig.Case):
                 hands = [p for p, name in rig.children(s.process.pid).items() if name == "mayflyd"]
                 self.assertGreaterEqual(len(hands), 5)
                 for pid in hands:
-                    os.kill(pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):  # a maker's child, which looks like one
+                        os.kill(pid, signal.SIGKILL)
                 until(lambda: not set(hands) & set(rig.children(s.process.pid)), "they are dead")
                 until(lambda: sum(n == "mayflyd" for n in rig.children(s.process.pid).values()) >= 5, "they are started again")
                 e = s.restore(key, code)
