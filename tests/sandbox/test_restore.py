@@ -316,7 +316,8 @@ class Restore(rig.Case):
                 time.sleep(0.3)
                 before = count()
         until(lambda: count() <= before, f"{before} grows to {count()}")
-        until(lambda: all(len(glob.glob(g + "/e*")) <= 5 for g in rig.groups(name)), "control groups are removed")  # pool, ready, one more
+        until(lambda: rig.slots(name)[1] <= 5, "control groups are empty")  # pool, ready, one more
+        self.assertLessEqual(rig.slots(name)[0], 10, "they are used again")
 
     def test_disk_full(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -550,7 +551,7 @@ class Ready(rig.Case):
             self.end(e)
             # Environments and their groups, descriptors, mounts.
             inits = lambda: sum(n == "mayfly-init" for n in rig.children(s.process.pid).values())
-            count = lambda: (inits(), max(len(glob.glob(g + "/e*")) for g in rig.groups(name)), len(os.listdir(f"/proc/{s.process.pid}/fd")),
+            count = lambda: (inits(), rig.slots(name)[1], len(os.listdir(f"/proc/{s.process.pid}/fd")),
                              len(open(f"/proc/{s.process.pid}/mounts").read().split("\n")))
             until(lambda: self.ready(s) and inits() == 3, "one is made ready, and the pool is full")
             before = None

@@ -123,7 +123,7 @@ struct make_task {
 static int make_work(void *arg, struct error *err)
 {
 	struct make_task *t = arg;
-	return sandbox_make(&t->b->base, t->box->slot, -1, &t->box->made, err);
+	return sandbox_make(&t->b->base, t->box->slot, false, -1, &t->box->made, err);
 }
 
 int box_make(struct boxes *b, unsigned slot, struct error *err)

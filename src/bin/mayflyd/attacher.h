@@ -30,6 +30,7 @@ struct image_facts {
 struct attach_order {
 	struct sandbox_attach sandbox; /* descriptors travel beside it */
 	struct image_facts image;
+	uint32_t groups_made; /* cgroup.h */
 	bool restore, net_ready;
 	bool ahead; /* of a restore that nobody has asked for: all but the request to the zygote, which is answered */
 	bool teach; /* restore_wire.h */

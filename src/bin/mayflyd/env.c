@@ -264,7 +264,8 @@ int envs_init(struct server *s, unsigned max, struct error *err)
 	/* Dead ones keep their slot until they are cleaned; as many as the pool has may be ready. */
 	all->slot_count = max * 2 + 2 * (unsigned)s->settings.pool;
 	all->slots = calloc(all->slot_count, sizeof *all->slots);
-	return all->slots ? 0 : error_set(err, ERR_NO_MEMORY, "no memory for %u environments", max);
+	all->groups = calloc(all->slot_count, sizeof *all->groups);
+	return all->slots && all->groups ? 0 : error_set(err, ERR_NO_MEMORY, "no memory for %u environments", max);
 }
 
 void envs_prepare(struct server *s)
@@ -297,4 +298,5 @@ void envs_release(struct server *s)
 	ev_timer_stop(&s->envs.pool_timer);
 	ev_timer_stop(&s->envs.refill_timer);
 	free(s->envs.slots);
+	free(s->envs.groups);
 }

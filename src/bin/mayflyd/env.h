@@ -56,6 +56,15 @@ struct env {
 	struct server *server;
 };
 
+/* What is known of a slot's control groups, which stay when an environment ends (cgroup_renew). Nobody else remembers it: the
+ * hands may die at any time. */
+struct env_groups {
+	uint32_t made;  /* their number, as cgroup.h means it; 0: there never were any */
+	bool whole;     /* they are there, complete */
+	bool cpu_limited;
+	uint32_t memory_mb, ephemeral_mb; /* whose limits they have; 0: not known */
+};
+
 #define ENV_NETS_MAX 32
 #define ENV_MAKERS 2
 #define ENV_INDEX 1024
@@ -68,6 +77,7 @@ struct envs {
 	struct list ready; /* env_ready.c: images that have, or should have, one made ahead */
 	uint64_t asked_ns; /* when control asked last */
 	struct env **slots; /* NULL: free */
+	struct env_groups *groups; /* of each slot */
 	unsigned slot_count, slot_from; /* all before slot_from are taken */
 	struct hand makers[ENV_MAKERS], attacher, cleaner, watcher;
 	unsigned turn; /* of which maker */

@@ -57,8 +57,13 @@ void env_fail(struct env *e, const struct error *why);
 void env_die(struct env *e);
 /* Nothing of it lives and nobody works for it: tells control how it ended, and cleans. */
 void env_conclude(struct env *e);
-/* The cleaner: removes control groups and /tmp of those in ENV_CLEANING, then frees them. */
+/* The cleaner: renews or removes control groups, and removes /tmp, of those in ENV_CLEANING, then frees them. */
 void env_cleaner_init(struct server *s);
+struct env_groups *env_groups(const struct env *e);
+/* Whether the groups have the environment's limits; otherwise these are not known from now on, until its start worked. */
+bool env_is_limited(const struct env *e);
+/* The groups of one that did not start are not used again: who was to set its limits may still be about it. */
+void env_note_start(struct env *e, bool worked);
 void env_clean(struct env *e);
 /* The watcher: ends restored ones that use more memory than they may. */
 void env_watcher_init(struct server *s);

@@ -202,6 +202,8 @@ static int take_prepared(struct env *e, ssize_t n, const void *packet, struct er
 static void prepared(struct env *e, const struct error *why)
 {
 	env_forget_answer(e);
+	if (why->code)
+		env_note_start(e, false);
 	if (e->state == ENV_DYING) {
 		if (!e->pid)
 			env_conclude(e);

@@ -148,6 +148,7 @@ static void finish(struct env *e, struct error *why)
 {
 	struct server *s = e->server;
 	env_forget_answer(e);
+	env_note_start(e, !why->code);
 	if (!why->code && e->requested && !e->ordered_dead)
 		e->started = send_started(e, why) == 0;
 	if (!why->code)
@@ -205,7 +206,8 @@ static void fill(const struct env *e, const struct zygote *z, struct attach_orde
 	o->sandbox = (struct sandbox_attach){
 		.slot = e->slot, .pid = e->pid, .pidfd = e->pidfd, .control_pidfd = e->server->control.pidfd, .code_fd = e->code_fd,
 		.layers = e->start.layers, .memory_mb = e->start.memory_mb, .ephemeral_mb = e->start.ephemeral_mb,
-		.outbound = e->start.network == NETWORK_OUTBOUND, .tmp = e->tmp};
+		.outbound = e->start.network == NETWORK_OUTBOUND, .tmp = e->tmp, .limited = env_is_limited(e)};
+	o->groups_made = env_groups(e)->made;
 	memcpy(o->sandbox.layer_fds, e->layer_fds, sizeof o->sandbox.layer_fds);
 	o->net_ready = e->server->base.net_ready;
 	if (!z)

@@ -184,6 +184,11 @@ static int open_file(const char *path, int flags, struct error *err)
 	return fd < 0 ? error_sys(err, "cannot open %s", path) : fd;
 }
 
+int cgroup_open_file(const struct cgroup *cg, unsigned slot, const char *hierarchy, const char *file, int flags, struct error *err)
+{
+	return open_file(join(cg, cg->root, hierarchy, (int)slot, file).text, flags, err);
+}
+
 int cgroup_task_fds(const struct cgroup *cg, unsigned slot, int fds[CGROUP_HIERARCHIES_MAX], struct error *err)
 {
 	int n = 0;
