@@ -1,6 +1,5 @@
 """Images and environments restored from them, as mayflyd makes and ends them; the engine's own tests are tests/snapshot."""
 import contextlib
-import glob
 import os
 import re
 import shutil
@@ -224,7 +223,7 @@ class Restore(rig.Case):
         env.close()
         self.assertEqual(rig.ERRORS[done.code], "UNSUPPORTED", done.msg)
         self.assertTrue(done.msg)
-        self.assertEqual([f for f in self.files() if f.startswith(key.hex())], [])
+        until(lambda: not [f for f in self.files() if f.startswith(key.hex())], "its file is deleted")
 
     def test_snapshot_of_nobody(self):
         s = self.server
@@ -314,10 +313,10 @@ class Restore(rig.Case):
             self.end(e)
             if n == 9:
                 time.sleep(0.3)
-                before = count()
+                before, slots = count(), rig.slots(name)[0]
         until(lambda: count() <= before, f"{before} grows to {count()}")
         until(lambda: rig.slots(name)[1] <= 5, "control groups are empty")  # pool, ready, one more
-        self.assertLessEqual(rig.slots(name)[0], 10, "they are used again")
+        self.assertLessEqual(rig.slots(name)[0], slots + 5, "they are used again")
 
     def test_disk_full(self):
         with tempfile.TemporaryDirectory() as folder:
