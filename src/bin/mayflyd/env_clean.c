@@ -110,9 +110,12 @@ void env_clean(struct env *e)
 {
 	uint64_t ns = clock_mono_ns() - e->cleaning_ns;
 	const struct env_groups *g = env_groups(e);
-	/* One that the watcher was not told of: it may write to the groups still. */
-	struct order o = {.slot = e->slot, .groups_made = g->made, .cpu_limited = g->cpu_limited,
-	                  .renew = g->whole && !e->watched && cgroup_can_renew(&e->server->base.cgroup, e->slot), .again = ns > AGAIN_MS * NS_PER_MS, .last = ns > GIVE_UP_NS};
+	bool again = ns > AGAIN_MS * NS_PER_MS;
+	/* Not of one that the watcher was told of: it may write to the groups still. Nor where cgroup.kill is used: kernels (6.18 among
+	 * them) end whatever is then cloned into that group, since they compare its count of kills with that of the caller's own. */
+	bool renew = g->whole && !e->watched && !again && cgroup_can_renew(&e->server->base.cgroup, e->slot);
+	struct order o = {.slot = e->slot, .groups_made = g->made, .cpu_limited = g->cpu_limited, .renew = renew, .again = again,
+	                  .last = ns > GIVE_UP_NS};
 	if (hand_give(&e->server->envs.cleaner, &o, sizeof o, NULL, 0, NULL) < 0)
 		try_again(e);
 }
