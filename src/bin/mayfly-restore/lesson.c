@@ -2,7 +2,7 @@
  * for himself); a moment later the zygote reads in there what the function changed, and what it read of files.
  *
  * Nothing is prepared until all lessons are there, since what was prepared looks as if the function had changed it; then what
- * most lessons saw changed is, and what any of them saw read. */
+ * all lessons saw changed is, and what any of them saw read. */
 #include <fcntl.h>
 #include <sys/socket.h>
 
@@ -127,7 +127,7 @@ static void publish(struct zygote *z)
 	uint32_t at[RESTORE_LESSONS] = {0};
 	for (uint64_t page = 0, next; page != UINT64_MAX; page = next) {
 		struct vote v = vote_on(z, at, page, &next);
-		if (v.written * 2 > RESTORE_LESSONS)
+		if (v.written == RESTORE_LESSONS)
 			add(&z->hot, page, true);
 		else if (v.seen > v.written)
 			add(&z->hot, page, false);
