@@ -26,13 +26,23 @@ static void prepare(uint64_t at, uint64_t bytes, bool written)
 	SYS(madvise, at & ~(uint64_t)(IMAGE_PAGE - 1), bytes, written ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
 }
 
+static bool is_asked(const struct zygote *z)
+{
+	struct pollfd p = {z->socket, POLLIN, 0};
+	return SYS(poll, &p, 1, 0) > 0;
+}
+
 static void prepare_pages(struct zygote *z)
 {
 	/* What we write ourselves. */
 	prepare((uint64_t)z->between_stack, sizeof *z - offsetof(struct zygote, between_stack), true);
 	prepare((uint64_t)z->thread_stacks, (uint64_t)z->thread_count * THREAD_STACK, true);
+	/* Who waits already is served sooner, and costs less, when he maps himself what he reads of files: neighbours come along. */
+	bool waited_for = is_asked(z);
 	for (uint32_t i = 0; i < z->hot.count; i++) {
 		const struct hot *h = &z->hot.runs[i];
+		if (waited_for && !h->written)
+			continue;
 		prepare(h->address, (uint64_t)h->pages * IMAGE_PAGE, h->written);
 	}
 }

@@ -65,7 +65,7 @@ struct env_groups {
 	uint32_t memory_mb, ephemeral_mb; /* whose limits they have; 0: not known */
 };
 
-#define ENV_NETS_MAX 32
+#define ENV_NETS_MAX 128
 #define ENV_MAKERS 2
 #define ENV_INDEX 1024
 
