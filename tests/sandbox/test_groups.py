@@ -1,6 +1,8 @@
 """Control groups that stay for the slot's next environment: it suffers from nothing of the one before, nor do the reports."""
 import os
 import re
+import signal
+import subprocess
 import time
 import unittest
 
@@ -97,6 +99,23 @@ class Reused(rig.Case):
             memory = [f for f in g.folders if os.path.exists(f"{f}/memory.stat")]
             self.assertNotEqual([g.inodes[f] for f in memory], [before.inodes[f] for f in memory])
         return e, g
+
+    def test_who_had_to_be_killed_in_them_is_the_last(self):
+        """Kernels end what is cloned into a group in which cgroup.kill was used: such a group must not stay."""
+        e, g = self.hold()
+        lingers = subprocess.Popen(["sleep", "100"])
+        try:
+            for folder in g.folders:
+                with open(f"{folder}/cgroup.procs", "w") as f:
+                    f.write(str(lingers.pid))
+            self.end(e)
+            self.assertEqual(lingers.wait(10), -signal.SIGKILL)
+        finally:
+            lingers.kill()
+        for _ in range(2):
+            self.wait_clean()
+            e = self.server.python("print('fine')")
+            self.assertEqual((e.how, e.text), ("CODE", "fine\n"))
 
     def test_peak_and_limit_are_its_own(self):
         kept = False
