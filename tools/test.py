@@ -28,6 +28,8 @@ class Suite:
     where: str                 # command, meson suite, or folder of test_*.py
     limit_seconds: int = 120
     alone: bool = False        # nothing else runs meanwhile (it measures, fills the machine, or takes fixed ports)
+    server: bool = False       # starts servers of its own, which mostly wait: two such suites at a time
+    pattern: str = "test_*.py" # of a python suite's files
     help: str = ""
 
 
@@ -41,12 +43,13 @@ SUITES = [
     Suite("sim", "meson", "sim", 300, help="scheduler and states under a fake clock with seeded faults"),
     Suite("runtimes", "python", "tests/runtimes", 300, help="the bootstraps against a strict mock of the Runtime API"),
     Suite("cli", "python", "tests/cli", 300, help="the command line against a small server of its own"),
-    Suite("api", "python", "tests/api", 420, alone=True, help="AWS SDK and CLI against the server"),
+    Suite("api", "python", "tests/api", 600, server=True, help="AWS SDK and CLI against the server"),
     Suite("sandbox", "python", "tests/sandbox", 300, alone=True, help="escapes and limits"),
     Suite("snapshot", "python", "tests/snapshot", 240, alone=True, help="processes of every language, saved and restored"),
     Suite("vm", "counted", "tests/vm/run --build {build} --optional", 420, alone=True,
           help="cgroup v2 in an emulated guest, where one can be made"),
-    Suite("e2e", "python", "tests/e2e", 900, alone=True, help="README's commands, kill -9, the JavaScript SDK, images"),
+    Suite("e2e", "python", "tests/e2e", 900, server=True, pattern="test_[!s]*.py", help="README's commands, kill -9, the JavaScript SDK"),
+    Suite("e2e-s", "python", "tests/e2e", 900, server=True, pattern="test_s*.py", help="snapshots, SDKs inside functions, start and stop"),
 ]
 
 
@@ -113,7 +116,7 @@ def command_meson(suite, options):
 
 
 def command_python(suite, options):
-    return [options.python, "-B", "-m", "unittest", "discover", "-v", "-s", suite.where, "-p", "test_*.py"]
+    return [options.python, "-B", "-m", "unittest", "discover", "-v", "-s", suite.where, "-p", suite.pattern]
 
 
 KINDS = {
@@ -190,9 +193,9 @@ def report(result, text):
 
 def run_all(suites, options):
     results = []
-    shared = [s for s in suites if not s.alone]
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        results += pool.map(lambda s: run_suite(s, options), shared)
+    for some, jobs in (([s for s in suites if not s.alone and not s.server], options.jobs), ([s for s in suites if s.server], 2)):
+        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+            results += pool.map(lambda s: run_suite(s, options), some)
     for suite in suites:
         if suite.alone:
             results.append(run_suite(suite, options))

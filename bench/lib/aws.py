@@ -48,6 +48,9 @@ class Signer:
         return headers
 
 
+KEEP_S = 30
+
+
 class ApiError(RuntimeError):
     def __init__(self, what, status, body):
         super().__init__(f"{what}: HTTP {status}: {body[:400].decode(errors='replace')}")
@@ -60,8 +63,12 @@ class Client:
         self.host = f"127.0.0.1:{port}"
         self.signer = Signer(credentials)
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self.used = time.monotonic()
 
     def call(self, method, path, body=None, query="", want=(200, 201, 202, 204)):
+        if time.monotonic() - self.used > KEEP_S:
+            self.connection.close()  # the server may have closed it; the next request opens another one
+        self.used = time.monotonic()
         data = b"" if body is None else json.dumps(body).encode()
         extra = {} if body is None else {"content-type": "application/json"}
         headers = self.signer.headers(method, self.host, path, query, data, extra)

@@ -5,6 +5,7 @@ MAYFLY_BUILD names the build folder (default: build/ of the source tree). Needs 
 import array
 import contextlib
 import fcntl
+import glob
 import os
 import re
 import select
@@ -398,6 +399,17 @@ def groups(name):
         found += [os.path.join(top, f) for f in folders if f == name]
         folders[:] = [f for f in folders if top.count("/") < 4 and not f.startswith("mayfly-")]
     return found
+
+
+def slots(name):
+    """Most slots that have a folder of these control groups, and most that have a process in it."""
+    all_ = [glob.glob(g + "/e*/cgroup.procs") for g in groups(name)]
+
+    def busy(path):
+        with contextlib.suppress(OSError):
+            return bool(open(path).read())
+        return False
+    return max(map(len, all_)), max(sum(map(busy, paths)) for paths in all_)
 
 
 class Case(unittest.TestCase):

@@ -1,7 +1,7 @@
 """Images and environments restored from them, as mayflyd makes and ends them; the engine's own tests are tests/snapshot."""
 import contextlib
-import glob
 import os
+import re
 import shutil
 import signal
 import socket
@@ -223,7 +223,7 @@ class Restore(rig.Case):
         env.close()
         self.assertEqual(rig.ERRORS[done.code], "UNSUPPORTED", done.msg)
         self.assertTrue(done.msg)
-        self.assertEqual([f for f in self.files() if f.startswith(key.hex())], [])
+        until(lambda: not [f for f in self.files() if f.startswith(key.hex())], "its file is deleted")
 
     def test_snapshot_of_nobody(self):
         s = self.server
@@ -313,9 +313,10 @@ class Restore(rig.Case):
             self.end(e)
             if n == 9:
                 time.sleep(0.3)
-                before = count()
+                before, slots = count(), rig.slots(name)[0]
         until(lambda: count() <= before, f"{before} grows to {count()}")
-        until(lambda: all(len(glob.glob(g + "/e*")) <= 3 for g in rig.groups(name)), "control groups are removed")
+        until(lambda: rig.slots(name)[1] <= 5, "control groups are empty")  # pool, ready, one more
+        self.assertLessEqual(rig.slots(name)[0], slots + 5, "they are used again")
 
     def test_disk_full(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -373,7 +374,8 @@ class Restore(rig.Case):
                 hands = [p for p, name in rig.children(s.process.pid).items() if name == "mayflyd"]
                 self.assertGreaterEqual(len(hands), 5)
                 for pid in hands:
-                    os.kill(pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):  # a maker's child, which looks like one
+                        os.kill(pid, signal.SIGKILL)
                 until(lambda: not set(hands) & set(rig.children(s.process.pid)), "they are dead")
                 until(lambda: sum(n == "mayflyd" for n in rig.children(s.process.pid).values()) >= 5, "they are started again")
                 e = s.restore(key, code)
@@ -397,6 +399,225 @@ class Restore(rig.Case):
         s.process.wait()
         until(lambda: not os.path.exists(f"/proc/{zygotes[0]}") or "Z" in open(f"/proc/{zygotes[0]}/stat").read().split(") ")[1][:1], "it ends")
         s.remove()
+
+
+class Ready(rig.Case):
+    """Sandboxes that are made ready ahead for images that are restored."""
+
+    AHEAD = 2  # enum ipc_ahead: all but the processes was there
+
+    def ready(self, s=None):
+        """The mayfly-init of each: it has code, and nothing runs in it."""
+        found = []
+        for pid, name in rig.children((s or self.server).process.pid).items():
+            with contextlib.suppress(OSError):
+                if name == "mayfly-init" and os.listdir(f"/proc/{pid}/root/var/task") and not rig.children(pid):
+                    found.append(pid)
+        return found
+
+    def end(self, env):
+        env.kill()
+        env.wait()
+        env.close()
+
+    def taken(self, s, key, code, **more):
+        """A restore that took what was made ready: the next one, or one soon after."""
+        for _ in range(50):
+            until(lambda: self.ready(s), "one is made ready")
+            e = s.restore(key, code, **more)
+            if e.started.pooled == self.AHEAD:
+                return e
+            self.end(e)
+        raise AssertionError("what was made ready is never taken")
+
+    def image(self, init="", **more):
+        key, code = self.server.image(runtime(init), **more)
+        self.addCleanup(self.drop, key)
+        return key, code
+
+    def drop(self, key):
+        """Each test begins without any."""
+        self.server.send("IMAGE_DROP", key)
+        until(lambda: not self.ready(), "it ends with its image")
+
+    def tell(self, env, text, answer):
+        env.say(text)
+        env.read(answer)
+
+    def test_the_next_restore_takes_it(self):
+        s = self.server
+        key, code = self.image(init="open('/tmp/x', 'w').write('kept'); value = 5")
+        e = s.restore(key, code)
+        self.assertLess(e.started.pooled, self.AHEAD, "nobody knew")
+        self.end(e)
+        for n in range(5):
+            e = self.taken(s, key, code)
+            self.assertEqual((e.started.restored, e.started.park), (1, 0))
+            self.assertGreaterEqual(e.started.sandbox_ns, e.started.restore_ns)
+            self.tell(e, "print(value, open('/tmp/x').read(), os.listdir('/var/task'), os.getppid()); open('/tmp/x', 'w').write('mine')", b"5 kept ['run.py'] 1\n")
+            e.say("os._exit(%d)" % n)
+            e.read()
+            self.assertEqual(e.wait(), ("CODE", n))
+            e.close()
+
+    def test_many_at_once(self):
+        """One has it, the others are served as ever."""
+        s = self.server
+        key, code = self.image()
+        self.end(s.restore(key, code))
+        until(self.ready, "one is made ready")
+        envs = [s.request(["none"], code, how=rig.RESTORE, key=key) for _ in range(6)]
+        for e in envs:
+            e.take(s.expect("ENV_STARTED", lambda m, e=e: m.env_id == e.id))
+        self.assertEqual(len({e.started.pid for e in envs}), len(envs))
+        for n, e in enumerate(envs):
+            e.connection = socket.socket(fileno=os.dup(e.parked))
+            self.tell(e, f"print('this is', {n}, os.listdir('/tmp')); open('/tmp/x', 'w')", b"this is %d []\n" % n)
+        for e in envs:
+            self.end(e)
+
+    def test_other_settings_never_get_it(self):
+        s = self.server
+        other, layer, layer2 = (s.code({name: "x"}) for name in ("other", "layer", "layer2"))
+        key, code = self.image()
+        show = ("f = os.open('/tmp/x', os.O_RDWR | os.O_CREAT)\nroom = True\ntry: os.posix_fallocate(f, 0, 700 << 20)\nexcept OSError: room = False\n"
+                "os.unlink('/tmp/x'); os.close(f); print(os.listdir('/var/task'), os.listdir('/opt'), room)")
+        plain = dict(code=code)
+        changed = [(dict(code=other), b"['other'] [] False\n"), (dict(code=code, memory=256), b"['run.py'] [] False\n"),
+                   (dict(code=code, tmp=1024), b"['run.py'] [] True\n"), (dict(code=code, layers=[layer]), b"['run.py'] ['layer'] False\n")]
+        for settings, answer in changed:
+            self.end(s.restore(key, **plain))
+            self.end(self.taken(s, key, **plain))
+            until(self.ready, "one is made ready")
+            e = s.restore(key, **settings)
+            self.assertLess(e.started.pooled, self.AHEAD, settings)
+            self.tell(e, show, answer)
+            self.end(e)
+            # From now on it is made ready for these.
+            e = self.taken(s, key, **settings)
+            self.tell(e, show, answer)
+            limit = [g for g in rig.groups(rig.group_of(e.started.pid)) if "memory" in g or os.path.exists(g + "/memory.max")]
+            number = re.search(r"/(e\d+)", open(f"/proc/{e.started.pid}/cgroup").read())[1]
+            name = next(n for n in ("memory.limit_in_bytes", "memory.max") if os.path.exists(f"{limit[0]}/{number}/{n}"))
+            bytes_ = int(open(f"{limit[0]}/{number}/{name}").read())
+            self.assertEqual(bytes_ >> 27, settings.get("memory", 128) >> 7)
+            self.end(e)
+        e = s.restore(key, code, layers=[layer2])
+        self.assertLess(e.started.pooled, self.AHEAD)
+        self.tell(e, show, b"['run.py'] ['layer2'] False\n")
+        self.end(e)
+
+    def test_outbound_network_is_not_made_ready(self):
+        s = self.server
+        key, code = self.image(network=1)
+        for _ in range(3):
+            e = s.restore(key, code, network=1)
+            self.assertLess(e.started.pooled, self.AHEAD)
+            self.end(e)
+            time.sleep(0.05)
+        self.assertEqual(self.ready(), [])
+
+    def test_its_zygote_dies(self):
+        s = self.server
+        key, code = self.image()
+        before = {p for p, name in rig.children(s.process.pid).items() if name == "mayfly-restore"}
+        self.end(s.restore(key, code))
+        self.end(self.taken(s, key, code))
+        until(self.ready, "one is made ready")
+        ready = set(self.ready())
+        for pid, name in rig.children(s.process.pid).items():
+            if name == "mayfly-restore" and pid not in before:
+                os.kill(pid, signal.SIGKILL)
+        until(lambda: not ready & set(self.ready()), "it ends with its zygote")
+        self.end(s.restore(key, code))
+        self.end(self.taken(s, key, code))
+
+    def test_it_dies_itself(self):
+        s = self.server
+        key, code = self.image()
+        self.end(s.restore(key, code))
+        for _ in range(3):
+            until(self.ready, "one is made ready")
+            for pid in self.ready():
+                os.kill(pid, signal.SIGKILL)
+            until(lambda: not self.ready(), "it is dead")
+            self.end(s.restore(key, code))
+        self.end(self.taken(s, key, code))
+
+    def test_control_dies(self):
+        s = rig.Server("--pool", "2")
+        try:
+            key, code = s.image(runtime())
+            self.end(s.restore(key, code))
+            e = self.taken(s, key, code)
+            name = rig.group_of(e.started.pid)
+            self.end(e)
+            # Environments and their groups, descriptors, mounts.
+            inits = lambda: sum(n == "mayfly-init" for n in rig.children(s.process.pid).values())
+            count = lambda: (inits(), rig.slots(name)[1], len(os.listdir(f"/proc/{s.process.pid}/fd")),
+                             len(open(f"/proc/{s.process.pid}/mounts").read().split("\n")))
+            until(lambda: self.ready(s) and inits() == 3, "one is made ready, and the pool is full")
+            before = None
+            for _ in range(4):
+                until(lambda: self.ready(s) and inits() == 3, "one is made ready, and the pool is full")
+                os.kill(next(p for p, n in rig.children(s.process.pid).items() if n == "mayfly-control"), signal.SIGKILL)
+                until(lambda: not self.ready(s), "it ends with control")
+                s.connect()
+                s.send("READY", bytes(8))
+                until(lambda: inits() == 2, "the pool is full")
+                time.sleep(0.2)
+                before = before or count()
+                until(lambda: count() <= before, f"{before} grows to {count()}")
+                self.end(s.restore(key, code))
+                self.end(self.taken(s, key, code))
+        finally:
+            s.remove()
+
+    def test_as_many_as_the_pool_has(self):
+        s = rig.Server("--pool", "2")
+        try:
+            images = [s.image(runtime()) for _ in range(4)]
+            for key, code in images + images:
+                self.end(s.restore(key, code))
+                time.sleep(0.1)
+                self.assertLessEqual(len(self.ready(s)), 2)
+            until(lambda: len(self.ready(s)) == 2, "those used last have one")
+            e = s.restore(*images[0])
+            self.assertLess(e.started.pooled, self.AHEAD, "the longest unused went")
+            self.end(e)
+        finally:
+            s.remove()
+
+    def test_they_give_way_when_the_machine_is_full(self):
+        s = rig.Server("--pool", "1", "--max-environments", "1")
+        try:
+            key, code = s.image(runtime())
+            self.end(s.restore(key, code))
+            until(lambda: self.ready(s), "one is made ready")
+            files = {"run": "#!/bin/sh\nsleep 100"}
+            envs = [s.run(["/var/task/run"], files=files) for _ in range(2)]
+            until(lambda: len(self.ready(s)) == 1, "it stays, and what was started runs")
+            envs.append(s.run(["/var/task/run"], files=files))
+            until(lambda: not self.ready(s), "there is no room for it")
+            for e in envs:
+                self.end(e)
+        finally:
+            s.remove()
+
+    def test_the_server_stops(self):
+        s = rig.Server("--pool", "1")
+        try:
+            key, code = s.image(runtime())
+            e = s.restore(key, code)
+            name = rig.group_of(e.started.pid)
+            self.end(e)
+            until(lambda: self.ready(s), "one is made ready")
+            all_ = list(rig.children(s.process.pid))
+            self.assertEqual(s.stop(), 0)
+            self.assertEqual([p for p in all_ if os.path.exists(f"/proc/{p}")], [])
+            self.assertEqual(rig.groups(name), [])
+        finally:
+            s.remove()
 
 
 class Memory(rig.Case):

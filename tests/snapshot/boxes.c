@@ -123,7 +123,7 @@ struct make_task {
 static int make_work(void *arg, struct error *err)
 {
 	struct make_task *t = arg;
-	return sandbox_make(&t->b->base, t->box->slot, -1, &t->box->made, err);
+	return sandbox_make(&t->b->base, t->box->slot, false, -1, &t->box->made, err);
 }
 
 int box_make(struct boxes *b, unsigned slot, struct error *err)
@@ -342,7 +342,7 @@ static int ask(struct boxes *b, struct zygote *z, struct box *box, int inside, s
 		fds[n++] = tasks[i];
 	fds[n++] = inside;
 	struct restore_request request = {
-		.groups = (uint32_t)groups, .cgroup2 = group >= 0, .connections = 1, .uid = SANDBOX_UID, .gid = SANDBOX_GID};
+		.groups = (uint32_t)groups, .cgroup2 = group >= 0, .connections = 1, .uid = SANDBOX_UID, .gid = SANDBOX_GID, .teach = 1};
 	int rc = send_request(z, &request, fds, n, err);
 	close(pair[1]);
 	for (int i = 0; i < groups; i++)

@@ -156,7 +156,7 @@ class Zygote(rig.Case):
             self.driver.answer(box, "check")
             return int(read(f"/proc/{pid}/stat").rsplit(") ", 1)[1].split()[7])
         plain, box = faults(1), 2
-        # The zygote looks at the first one a moment after its start; who comes later has it better.
+        # The zygote looks at some a moment after their start; who comes later has it better.
         end = time.monotonic() + 10
         while faults(box) > plain - 500:
             self.assertLess(time.monotonic(), end)

@@ -1,6 +1,7 @@
 /* Which files get which values, on folders that look like control groups; tests/sandbox and tests/vm use real ones. */
 #include "isolation/sandbox/cgroup.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -78,7 +79,7 @@ TEST(v2_limits)
 		file(&p, path, "");
 	}
 	CHECK_INT(cgroup_open(&cg, p.root, "mayfly-x", &err), 0);
-	CHECK(cg.v2 && cg.freezer_v2);
+	CHECK(cg.v2 && cg.freezer_v2 && !cgroup_can_renew(&cg, 0));
 	CHECK_STR(content(&p, "cgroup.subtree_control"), "+memory +cpu +pids");
 	CHECK_STR(content(&p, "mayfly-x/cgroup.subtree_control"), "+memory +cpu +pids");
 	CHECK_INT(cgroup_add(&cg, 3, &err), 0);
@@ -148,6 +149,78 @@ TEST(v1_with_its_own_freezer)
 	remove_place(&p);
 }
 
+/* A v1 machine with cgroup2 for freezing, and the groups of slot 2. */
+static void make_v1(const struct place *p, struct cgroup *cg)
+{
+	static const char *const names[] = {"memory/cgroup.procs", "cpu/cgroup.procs", "pids/cgroup.procs", "unified/cgroup.procs",
+		"memory/mayfly-x/e2/memory.max_usage_in_bytes", "cpu/mayfly-x/e2/cpu.cfs_quota_us", "unified/mayfly-x/e2/cgroup.freeze",
+		"memory/mayfly-x/e2/tasks", "cpu/mayfly-x/e2/tasks", "pids/mayfly-x/e2/tasks",
+		"memory/mayfly-x/memory.memsw.limit_in_bytes"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		file(p, names[i], "");
+	file(p, "pids/mayfly-x/e2/pids.current", "0\n");
+	file(p, "memory/mayfly-x/e2/memory.memsw.usage_in_bytes", "8192\n");
+	file(p, "memory/mayfly-x/e2/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n");
+	if (cgroup_open(cg, p->root, "mayfly-x", NULL) < 0)
+		abort();
+}
+
+TEST(v1_is_renewed)
+{
+	struct place p = make_place();
+	struct cgroup cg;
+	struct error err = {0};
+	make_v1(&p, &cg);
+	CHECK(cg.swap && cgroup_can_renew(&cg, 2) && !cgroup_can_renew(&cg, CGROUP_KEPT_SLOTS));
+	struct cgroup_kept *k = cgroup_kept_new();
+	CHECK_INT(cgroup_renew(k, &cg, 2, 1, false, &err), 0);
+	CHECK_STR(content(&p, "memory/mayfly-x/e2/memory.max_usage_in_bytes"), "0");
+	CHECK_STR(content(&p, "unified/mayfly-x/e2/cgroup.freeze"), "0");
+	CHECK_STR(content(&p, "cpu/mayfly-x/e2/cpu.cfs_quota_us"), "");
+	CHECK_INT(cgroup_renew(k, &cg, 2, 1, true, &err), 0);
+	CHECK_STR(content(&p, "cpu/mayfly-x/e2/cpu.cfs_quota_us"), "-1");
+	file(&p, "pids/mayfly-x/e2/pids.current", "1\n");
+	CHECK(cgroup_renew(k, &cg, 2, 1, false, &err) < 0 && err.sys == EBUSY);
+	file(&p, "pids/mayfly-x/e2/pids.current", "0\n");
+	file(&p, "memory/mayfly-x/e2/memory.memsw.usage_in_bytes", "2000000\n");
+	err = (struct error){0};
+	CHECK(cgroup_renew(k, &cg, 2, 1, false, &err) < 0 && err.sys != EBUSY);
+	file(&p, "memory/mayfly-x/e2/memory.memsw.usage_in_bytes", "0\n");
+	file(&p, "memory/mayfly-x/e2/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n");
+	err = (struct error){0};
+	CHECK(cgroup_renew(k, &cg, 2, 1, false, &err) < 0 && err.sys != EBUSY);
+	file(&p, "memory/mayfly-x/e2/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n");
+	CHECK_INT(cgroup_renew(k, &cg, 2, 1, false, &err), 0);
+	/* Others under the same name are not taken for those that are open. */
+	remove_place(&p);
+	CHECK(cgroup_renew(k, &cg, 2, 2, false, &err) < 0);
+	cgroup_kept_free(k);
+}
+
+TEST(what_joining_needs_stays_open)
+{
+	struct place p = make_place();
+	struct cgroup cg;
+	int a[CGROUP_JOINS_MAX], b[CGROUP_JOINS_MAX], before = dup(0);
+	close(before);
+	make_v1(&p, &cg);
+	struct cgroup_kept *k = cgroup_kept_new();
+	CHECK_INT(cgroup_kept_joins(k, &cg, 2, 1, a, NULL), 4);
+	CHECK_INT(cgroup_kept_joins(k, &cg, 2, 1, b, NULL), 4);
+	CHECK(memcmp(a, b, 4 * sizeof *a) == 0);
+	struct stat st;
+	CHECK(fstat(a[0], &st) == 0 && S_ISDIR(st.st_mode));
+	CHECK_INT(write(a[1], "0", 1), 1);
+	CHECK_STR(content(&p, "memory/mayfly-x/e2/tasks"), "0");
+	remove_place(&p);
+	CHECK_INT(cgroup_kept_joins(k, &cg, 2, 2, b, NULL), -1);
+	CHECK(fstat(a[0], &st) < 0);
+	cgroup_kept_free(k);
+	int after = dup(0);
+	close(after);
+	CHECK_INT(after, before);
+}
+
 TEST(what_is_missing_is_named)
 {
 	struct place p = make_place();
@@ -170,4 +243,4 @@ TEST(cpu_is_proportional)
 	CHECK_INT(cgroup_quota_us(1), 1000);
 }
 
-TESTS(T(v2_limits), T(v1_with_its_own_freezer), T(what_is_missing_is_named), T(cpu_is_proportional))
+TESTS(T(v2_limits), T(v1_with_its_own_freezer), T(v1_is_renewed), T(what_joining_needs_stays_open), T(what_is_missing_is_named), T(cpu_is_proportional))

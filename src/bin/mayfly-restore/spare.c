@@ -2,7 +2,7 @@
  * takes longer than all the rest of a restore; so one copy, the *spare*, waits with that done. It reads the next request,
  * enters the sandbox, makes the leader there, which takes over its memory, and ends; then there is another one.
  *
- * Which pages: those that the first restored processes had used a moment after their start (lesson.c). */
+ * Which pages: those that some restored processes had used a moment after their start (lesson.c). */
 #include <fcntl.h>
 #include <linux/mman.h>
 #include <linux/prctl.h>
@@ -13,14 +13,10 @@
 
 #include "bin/mayfly-restore/zygote.h"
 
-#define LESSONS 2u            /* the first may be a trial that did little */
-#define LESSON_NS 300000000ull /* for the first work of a restored process */
-
-#define REST_MS 3
+#define REST_MS 10
 
 struct lessons {
-	uint32_t wanted;
-	int pagemap;     /* of who is to be looked at; -1: nobody yet */
+	int pagemap; /* of who is to be looked at; -1: nobody yet */
 	uint64_t due_ns;
 };
 
@@ -30,13 +26,23 @@ static void prepare(uint64_t at, uint64_t bytes, bool written)
 	SYS(madvise, at & ~(uint64_t)(IMAGE_PAGE - 1), bytes, written ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
 }
 
+static bool is_asked(const struct zygote *z)
+{
+	struct pollfd p = {z->socket, POLLIN, 0};
+	return SYS(poll, &p, 1, 0) > 0;
+}
+
 static void prepare_pages(struct zygote *z)
 {
 	/* What we write ourselves. */
 	prepare((uint64_t)z->between_stack, sizeof *z - offsetof(struct zygote, between_stack), true);
 	prepare((uint64_t)z->thread_stacks, (uint64_t)z->thread_count * THREAD_STACK, true);
-	for (uint32_t i = 0; i < z->hot_count; i++) {
-		const struct hot *h = &z->hot[i];
+	/* Who waits already is served sooner, and costs less, when he maps himself what he reads of files: neighbours come along. */
+	bool waited_for = is_asked(z);
+	for (uint32_t i = 0; i < z->hot.count; i++) {
+		const struct hot *h = &z->hot.runs[i];
+		if (waited_for && !h->written)
+			continue;
 		prepare(h->address, (uint64_t)h->pages * IMAGE_PAGE, h->written);
 	}
 }
@@ -62,22 +68,20 @@ static int64_t ms_left(const struct lessons *l)
 static void take_lesson(struct zygote *z, struct lessons *l)
 {
 	int pagemap = lesson_receive(z);
-	if (l->pagemap >= 0 || l->wanted == 0) {
+	if (l->pagemap >= 0) {
 		SYS(close, pagemap);
 		return;
 	}
 	l->pagemap = pagemap;
-	l->due_ns = sys_now_ns() + LESSON_NS;
+	l->due_ns = sys_now_ns() + RESTORE_LESSON_MS * 1000000ull;
 }
 
 /* For those that are made from now on. */
 static void learn(struct zygote *z, struct lessons *l)
 {
-	if (lesson_read(z, l->pagemap))
-		l->wanted--;
+	lesson_read(z, l->pagemap);
 	SYS(close, l->pagemap);
 	l->pagemap = -1;
-	z->lesson_wanted = l->wanted > 0;
 }
 
 /* ---- spares ---- */
@@ -136,8 +140,7 @@ static void give_way(struct zygote *z)
 
 _Noreturn void spare_loop(struct zygote *z)
 {
-	struct lessons lessons = {.wanted = LESSONS, .pagemap = -1};
-	z->lesson_wanted = true;
+	struct lessons lessons = {.pagemap = -1};
 	while (!is_left_alone(z)) {
 		make_spare(z, &lessons);
 		give_way(z);

@@ -55,8 +55,13 @@ struct hot {
 };
 
 #define HOT_RUNS 4096u
-#define HOT_PAGES 2048u            /* in all */
+#define HOT_PAGES 4096u            /* of each kind in one list */
 #define HOT_MAPPING (1ull << 30)   /* bytes; larger mappings are not looked through */
+
+struct hot_pages {
+	uint32_t count, pages[2]; /* read; written */
+	struct hot runs[HOT_RUNS]; /* in the order of addresses */
+};
 
 /* Shared by the processes of one restored tree. */
 struct tree {
@@ -85,10 +90,10 @@ struct zygote {
 	unsigned char *thread_stacks;
 	bool patch_tid;         /* the C library keeps the leader's id where the kernel clears it at its end */
 	bool any_late;          /* mappings that can be made only in the restored process */
-	uint32_t hot_count;
-	struct hot hot[HOT_RUNS];
+	struct hot_pages hot;
+	struct hot_pages *lessons; /* RESTORE_LESSONS */
+	uint32_t lesson_count;
 	int lesson[2];          /* from leaders to the zygote */
-	bool lesson_wanted;
 	char main_stack[MAIN_STACK] __attribute__((aligned(64)));
 
 	/* From here on: what one request, or a restored process, writes. */
@@ -151,11 +156,11 @@ void limits_of_zygote(struct zygote *z);
 void limits_inherit(struct zygote *z); /* sets those of the leader that do not hinder the zygote */
 void limits_apply(struct zygote *z, const struct image_process *p);
 
-/* lesson.c: z->hot. lesson_give is the leader's; lesson_read is false when the process is gone. */
+/* lesson.c: z->hot. lesson_give is the leader's. */
 void lesson_start(struct zygote *z);
 void lesson_give(struct zygote *z);
 int lesson_receive(struct zygote *z);
-bool lesson_read(struct zygote *z, int pagemap);
+void lesson_read(struct zygote *z, int pagemap);
 
 /* spare.c, request.c, enter.c */
 _Noreturn void spare_loop(struct zygote *z);

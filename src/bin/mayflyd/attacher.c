@@ -104,24 +104,25 @@ static int unpack_tmp(const struct sandbox_base *base, unsigned slot, int image_
 	return rc;
 }
 
-/* A request to a zygote: its descriptors in the order of restore_wire.h. Those from `own` on are ours to close. */
+/* A request to a zygote: its descriptors in the order of restore_wire.h. Those from `own` on are not the order's; after `kept` of these, ours
+ * to close. */
 struct request {
 	struct restore_request wire;
 	int fds[4 + RESTORE_MAX_GROUPS + RESTORE_MAX_CONNECTIONS];
-	unsigned n, own;
+	unsigned n, own, kept;
 };
 
-static int put_groups(const struct server *s, unsigned slot, struct request *r, struct error *err)
+/* They stay open. */
+static int put_groups(const struct server *s, const struct attach_order *o, struct request *r, struct error *err)
 {
-	int group = cgroup_clone_fd(&s->base.cgroup, slot);
-	r->wire.cgroup2 = group >= 0;
-	if (group >= 0)
-		r->fds[r->n++] = group;
-	int groups = cgroup_task_fds(&s->base.cgroup, slot, r->fds + r->n, err);
-	if (groups < 0)
+	_Static_assert(CGROUP_JOINS_MAX <= 1 + RESTORE_MAX_GROUPS, "control groups fit a request");
+	struct cgroup_kept *kept = s->envs.attacher.state;
+	int n = cgroup_kept_joins(kept, &s->base.cgroup, o->sandbox.slot, o->groups_made, r->fds + r->n, err);
+	if (n < 0)
 		return -1;
-	r->wire.groups = (uint32_t)groups;
-	r->n += r->wire.groups;
+	r->wire.cgroup2 = s->base.cgroup.freezer_v2;
+	r->wire.groups = (uint32_t)n - r->wire.cgroup2;
+	r->n += r->kept = (unsigned)n;
 	return 0;
 }
 
@@ -144,7 +145,7 @@ static int restore(const struct server *s, struct packet *p, const int *at, stru
 {
 	const struct image_facts *image = &p->order.image;
 	unsigned slot = p->order.sandbox.slot;
-	if (put_groups(s, slot, r, err) < 0 || attach(s, p, at, err) < 0)
+	if (put_groups(s, &p->order, r, err) < 0 || attach(s, p, at, err) < 0)
 		return -1;
 	if (image->tmp_bytes && unpack_tmp(&s->base, slot, at[AT_IMAGE], err) < 0)
 		return error_wrap(err, "/tmp of the image");
@@ -153,6 +154,8 @@ static int restore(const struct server *s, struct packet *p, const int *at, stru
 	/* Told before it can exist, so that process 1 never takes its end for a stranger's. */
 	if (sandbox_adopt(at[AT_INIT], image->leader_pid, err) < 0)
 		return -1;
+	if (p->order.ahead)
+		return packet_send(at[AT_REPLY], &r->wire, sizeof r->wire, r->fds + r->own, r->n - r->own, MSG_DONTWAIT) < 0 ? error_sys(err, "nobody listens") : 0;
 	if (packet_send(at[AT_ZYGOTE], &r->wire, sizeof r->wire, r->fds, r->n, MSG_DONTWAIT) < 0)
 		return error_sys(err, "the zygote does not listen");
 	return 0;
@@ -161,10 +164,10 @@ static int restore(const struct server *s, struct packet *p, const int *at, stru
 static void run_restore(const struct server *s, struct packet *p, const int *at)
 {
 	struct error err = {0};
-	struct request r = {.wire = {.uid = SANDBOX_UID, .gid = SANDBOX_GID}, .fds = {at[AT_REPLY], at[AT_PIDFD], at[AT_LOG]}, .n = 3, .own = 3};
+	struct request r = {.wire = {.uid = SANDBOX_UID, .gid = SANDBOX_GID, .teach = p->order.teach}, .fds = {at[AT_REPLY], at[AT_PIDFD], at[AT_LOG]}, .n = 3, .own = 3};
 	if (restore(s, p, at, &r, &err) < 0)
 		answer(at[AT_REPLY], &err);
-	for (unsigned i = r.own; i < r.n; i++) {
+	for (unsigned i = r.own + r.kept; i < r.n; i++) {
 		if (r.fds[i] != at[AT_SPARE])
 			close(r.fds[i]);
 	}
@@ -212,6 +215,8 @@ static void work(struct server *s, struct hand *h, struct hand_task *t)
 	for (unsigned i = 0; i < PLACES; i++)
 		at[i] = p->there & 1u << i && n < t->fd_count ? t->fds[n++] : -1;
 	s->base.net_ready = p->order.net_ready;
+	if (!h->state && !(h->state = cgroup_kept_new()))
+		_exit(1);
 	signal(SIGCHLD, SIG_IGN);
 	if (p->order.sandbox.outbound || p->order.image.tmp_bytes)
 		run_aside(s, p, at);

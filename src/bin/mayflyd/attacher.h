@@ -3,7 +3,8 @@
  *
  * One socket is made for each order; exactly one answer comes over it, and its end without one means that whoever worked on
  * it died. A plain start, and every failure before a zygote was asked, is answered by the attacher (struct attach_answer);
- * else the zygote's or the restored process's struct restore_reply comes. */
+ * else the zygote's or the restored process's struct restore_reply comes. What was done ahead is answered by the struct
+ * restore_request that the zygote is to get, with those of its descriptors that mayflyd does not have. */
 #ifndef MAYFLYD_ATTACHER_H
 #define MAYFLYD_ATTACHER_H
 
@@ -29,7 +30,10 @@ struct image_facts {
 struct attach_order {
 	struct sandbox_attach sandbox; /* descriptors travel beside it */
 	struct image_facts image;
+	uint32_t groups_made; /* cgroup.h */
 	bool restore, net_ready;
+	bool ahead; /* of a restore that nobody has asked for: all but the request to the zygote, which is answered */
+	bool teach; /* restore_wire.h */
 };
 
 /* Plain: `launch`. Restore: log_write, spare, zygote, image. -1 for what is not there. */

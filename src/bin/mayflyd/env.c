@@ -5,6 +5,7 @@
 
 #include "bin/mayflyd/attacher.h"
 #include "bin/mayflyd/env_priv.h"
+#include "bin/mayflyd/env_ready.h"
 #include "bin/mayflyd/server.h"
 #include "bin/mayflyd/zygotes.h"
 #include "core/base/check.h"
@@ -21,7 +22,8 @@ static const struct {
 } states[ENV_STATE_COUNT] = {
 	[ENV_QUEUED] = {"queued", 1u << ENV_MAKING | 1u << ENV_CLEANING},
 	[ENV_MAKING] = {"making", 1u << ENV_POOLED | 1u << ENV_DYING | 1u << ENV_CLEANING},
-	[ENV_POOLED] = {"pooled", 1u << ENV_ATTACHING | 1u << ENV_DYING | 1u << ENV_CLEANING},
+	[ENV_POOLED] = {"pooled", 1u << ENV_READY | 1u << ENV_ATTACHING | 1u << ENV_DYING | 1u << ENV_CLEANING},
+	[ENV_READY] = {"ready", 1u << ENV_ATTACHING | 1u << ENV_DYING | 1u << ENV_CLEANING},
 	[ENV_ATTACHING] = {"attaching", 1u << ENV_RUNNING | 1u << ENV_DYING | 1u << ENV_CLEANING},
 	[ENV_RUNNING] = {"running", 1u << ENV_DYING | 1u << ENV_CLEANING},
 	[ENV_DYING] = {"dying", 1u << ENV_CLEANING},
@@ -32,6 +34,8 @@ void env_move(struct env *e, enum env_state to)
 {
 	struct envs *all = &e->server->envs;
 	ASSERT(states[e->state].next & 1u << to);
+	if (e->state == ENV_READY)
+		env_ready_left(e);
 	list_remove(&e->link);
 	all->counts[e->state]--;
 	e->state = to;
@@ -63,6 +67,7 @@ void env_close_channels(struct env *e)
 	close_fd(&e->log_write_fd);
 	close_fd(&e->spare_fd);
 	close_fd(&e->pidfd);
+	env_ready_close(e);
 }
 
 void env_close_all(struct env *e)
@@ -76,7 +81,7 @@ void env_close_all(struct env *e)
 /* Ends that the other sides wait to see closed. */
 void envs_forked(struct server *s)
 {
-	static const enum env_state with[] = {ENV_POOLED, ENV_ATTACHING};
+	static const enum env_state with[] = {ENV_POOLED, ENV_READY, ENV_ATTACHING};
 	if (!s->envs.slots) /* helpers of the start come before */
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(with); i++) {
@@ -84,6 +89,7 @@ void envs_forked(struct server *s)
 			struct env *e = CONTAINER_OF(l, struct env, link);
 			close_fd(&e->log_write_fd);
 			close_fd(&e->spare_fd);
+			env_ready_close(e);
 		}
 	}
 }
@@ -144,6 +150,8 @@ struct env *env_new(struct server *s)
 void env_free(struct env *e)
 {
 	struct envs *all = &e->server->envs;
+	if (e->state == ENV_READY)
+		env_ready_left(e);
 	helper_forget(&e->helper);
 	env_forget_answer(e);
 	ev_timer_stop(&e->grace);
@@ -187,17 +195,25 @@ static unsigned empty_count(struct server *s)
 	return n;
 }
 
+bool env_is_quiet(struct server *s)
+{
+	uint64_t quiet_ns = s->envs.asked_ns + REFILL_AFTER_MS * NS_PER_MS;
+	if (clock_mono_ns() >= quiet_ns)
+		return true;
+	ev_timer_at(s->loop, &s->envs.refill_timer, quiet_ns);
+	return false;
+}
+
 /* While requests come the pool is filled a moment after the last one, which is served first; but before it is empty. */
 static void refill(struct server *s)
 {
 	unsigned empty = empty_count(s), pool = (unsigned)s->settings.pool;
-	uint64_t quiet_ns = s->envs.asked_ns + REFILL_AFTER_MS * NS_PER_MS;
-	if (empty >= pool)
-		return;
-	if (empty * 2 >= pool && empty > 0 && clock_mono_ns() < quiet_ns) {
-		ev_timer_at(s->loop, &s->envs.refill_timer, quiet_ns);
+	if (empty >= pool) {
+		env_ready_prepare(s);
 		return;
 	}
+	if (empty * 2 >= pool && empty > 0 && !env_is_quiet(s))
+		return;
 	unsigned most = empty * 2 < pool ? REFILL_HURRIED : 1;
 	for (; s->envs.counts[ENV_MAKING] < most && empty < pool && !s->envs.pool_timer.loop; empty++) {
 		struct env *e = env_new(s);
@@ -241,13 +257,15 @@ int envs_init(struct server *s, unsigned max, struct error *err)
 	struct envs *all = &s->envs;
 	for (unsigned state = 0; state < ENV_STATE_COUNT; state++)
 		list_init(&all->states[state]);
+	list_init(&all->ready);
 	env_index_init(all);
 	all->pool_timer.cb = on_pool_timer;
 	all->refill_timer.cb = on_refill;
-	/* Dead ones keep their slot until they are cleaned. */
-	all->slot_count = max * 2 + (unsigned)s->settings.pool;
+	/* Dead ones keep their slot until they are cleaned; as many as the pool has may be ready. */
+	all->slot_count = max * 2 + 2 * (unsigned)s->settings.pool;
 	all->slots = calloc(all->slot_count, sizeof *all->slots);
-	return all->slots ? 0 : error_set(err, ERR_NO_MEMORY, "no memory for %u environments", max);
+	all->groups = calloc(all->slot_count, sizeof *all->groups);
+	return all->slots && all->groups ? 0 : error_set(err, ERR_NO_MEMORY, "no memory for %u environments", max);
 }
 
 void envs_prepare(struct server *s)
@@ -276,7 +294,9 @@ void envs_release(struct server *s)
 		LIST_FOREACH(l, &s->envs.states[state])
 			env_free(CONTAINER_OF(l, struct env, link));
 	}
+	env_ready_end(s, NULL);
 	ev_timer_stop(&s->envs.pool_timer);
 	ev_timer_stop(&s->envs.refill_timer);
 	free(s->envs.slots);
+	free(s->envs.groups);
 }

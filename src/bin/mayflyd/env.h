@@ -1,9 +1,11 @@
 /* Execution environments, as mayflyd sees them: what state each is in, and which helper works for it.
  *
  *   queued -> making -> pooled -> attaching -> running -> dying -> cleaning -> (freed)
+ *                            -> ready ->
  *
  * A sandbox that is asked for waits as `pooled` for what it needs (the /tmp image, a zygote); `attaching` ends with the one
- * answer of attacher.h. `making` may be for a request or for the pool; everything from making to running may turn to dying. Each environment has a
+ * answer of attacher.h. Nobody has asked for one that is `ready`: it is made, or being made, one image's ahead (env_ready.h).
+ * `making` may be for a request or for the pool; everything from making to running may turn to dying. Each environment has a
  * slot: its host user, control groups, subvolume and addresses; the slot is free again when cleaning is done. */
 #ifndef MAYFLYD_ENV_H
 #define MAYFLYD_ENV_H
@@ -20,8 +22,9 @@
 
 struct zygote;
 struct env_dump;
+struct env_ahead;
 
-enum env_state { ENV_QUEUED, ENV_MAKING, ENV_POOLED, ENV_ATTACHING, ENV_RUNNING, ENV_DYING, ENV_CLEANING, ENV_STATE_COUNT };
+enum env_state { ENV_QUEUED, ENV_MAKING, ENV_POOLED, ENV_READY, ENV_ATTACHING, ENV_RUNNING, ENV_DYING, ENV_CLEANING, ENV_STATE_COUNT };
 
 struct env {
 	struct list link; /* of its state's list */
@@ -30,18 +33,21 @@ struct env {
 	unsigned slot;
 	bool requested; /* control asked for it: id and the fields below are set (by env_set_requested) */
 	bool started; /* control knows */
-	bool ordered_dead, pooled, watched, out_of_memory;
+	bool ordered_dead, watched, out_of_memory;
+	enum ipc_ahead pooled; /* what was done when it was asked for */
 	uint64_t id, asked_ns;
 	struct ipc_env_start start;
 	int launch_fd, code_fd, layer_fds[LIMIT_LAYERS];
 	struct zygote *zygote; /* to be restored from; held */
 	uint64_t image_bytes;  /* that it shared with the zygote at first */
+	uint64_t lesson_ns;    /* the zygote learns from it until then */
 	uint64_t restore_ns;   /* when a restore could begin: it was asked for, and the sandbox was there */
 	pid_t pid; /* of mayfly-init; 0 when none is alive; set by env_set_pid */
 	int status; /* of mayfly-init, once reaped */
 	bool tmp;   /* sandbox.h: these come of sandbox_make */
 	int init_fd, api_fd, endpoint_fd, log_fd, log_write_fd, spare_fd, pidfd, net_fd;
 	struct helper helper;  /* makes or dumps it */
+	struct env_ahead *ahead; /* what was made ready; owned */
 	struct env_dump *dump; /* while an image is taken of it; owned */
 	struct ev_io answer;   /* to the order to start (attacher.h) */
 	struct ev_timer late;  /* for that answer; while cleaning, until the next attempt */
@@ -50,7 +56,16 @@ struct env {
 	struct server *server;
 };
 
-#define ENV_NETS_MAX 32
+/* What is known of a slot's control groups, which stay when an environment ends (cgroup_renew). Nobody else remembers it: the
+ * hands may die at any time. */
+struct env_groups {
+	uint32_t made;  /* their number, as cgroup.h means it; 0: there never were any */
+	bool whole;     /* they are there, complete */
+	bool cpu_limited;
+	uint32_t memory_mb, ephemeral_mb; /* whose limits they have; 0: not known */
+};
+
+#define ENV_NETS_MAX 128
 #define ENV_MAKERS 2
 #define ENV_INDEX 1024
 
@@ -59,8 +74,10 @@ struct envs {
 	unsigned counts[ENV_STATE_COUNT];
 	struct list by_id[ENV_INDEX], by_pid[ENV_INDEX];
 	unsigned requested;
+	struct list ready; /* env_ready.c: images that have, or should have, one made ahead */
 	uint64_t asked_ns; /* when control asked last */
 	struct env **slots; /* NULL: free */
+	struct env_groups *groups; /* of each slot */
 	unsigned slot_count, slot_from; /* all before slot_from are taken */
 	struct hand makers[ENV_MAKERS], attacher, cleaner, watcher;
 	unsigned turn; /* of which maker */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bin/mayflyd/env_priv.h"
+#include "bin/mayflyd/env_ready.h"
 #include "bin/mayflyd/server.h"
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
@@ -112,6 +113,7 @@ void env_end_boost(struct env *e)
 {
 	struct error why = {0};
 	ev_timer_stop(&e->boost);
+	env_groups(e)->cpu_limited = true;
 	if (cgroup_cpu(&e->server->base.cgroup, e->slot, e->start.memory_mb, &why) < 0)
 		log_warn("environment slot %u has no CPU limit: %s", e->slot, why.msg);
 }
@@ -149,9 +151,15 @@ static void kill_where(struct server *s, bool requested_only)
 
 void envs_orphan(struct server *s)
 {
+	env_ready_end(s, NULL);
 	kill_where(s, true);
 	LIST_FOREACH(l, &s->envs.states[ENV_DYING])
 		env_set_requested(CONTAINER_OF(l, struct env, link), false);
+	/* It may have frozen what it did not know to be another one's by now. */
+	for (unsigned state = 0; state < ENV_DYING; state++) {
+		LIST_FOREACH(l, &s->envs.states[state])
+			cgroup_thaw(&s->base.cgroup, CONTAINER_OF(l, struct env, link)->slot);
+	}
 }
 
 void envs_kill_all(struct server *s)

@@ -24,10 +24,13 @@
 #define POOL_FAILURES_MAX 3
 #define POOL_RETRY_MS 5000
 #define MADE_FDS 8
-#define TMP_THERE (1ll << 32) /* beside the process number in a report's value */
+/* Beside the process number in a report's value. */
+#define TMP_THERE (1ll << 32)
+#define GROUPS_NEW (1ll << 33)
 
 struct order {
 	uint32_t slot;
+	bool groups;
 	enum tmp_kind tmp;
 };
 
@@ -36,16 +39,17 @@ struct order {
 struct making {
 	struct server *s;
 	uint32_t slot;
+	bool groups;
 	int reply, net_fd;
 };
 
 static int make_one(const struct making *m, struct helper_report *report, struct error *err)
 {
 	struct sandbox_made made;
-	if (sandbox_make(&m->s->base, m->slot, m->net_fd, &made, err) < 0)
+	if (sandbox_make(&m->s->base, m->slot, m->groups, m->net_fd, &made, err) < 0)
 		return -1;
-	*report = (struct helper_report){.value = made.pid | (made.tmp ? TMP_THERE : 0), .fd_count = MADE_FDS,
-	                                 .fds = {made.init_fd, made.api_fd, made.endpoint_fd, made.log_fd, made.log_write_fd, made.spare_fd, made.pidfd,
+	*report = (struct helper_report){.value = made.pid | (made.tmp ? TMP_THERE : 0) | (made.groups_new ? GROUPS_NEW : 0),
+	                                 .fd_count = MADE_FDS, .fds = {made.init_fd, made.api_fd, made.endpoint_fd, made.log_fd, made.log_write_fd, made.spare_fd, made.pidfd,
 	                                         made.net_fd}};
 	return 0;
 }
@@ -88,7 +92,7 @@ static void work(struct server *s, struct hand *h, struct hand_task *t)
 	struct order o;
 	ASSERT(t->n == sizeof o && t->fd_count >= 1);
 	memcpy(&o, t->packet.bytes, sizeof o);
-	struct making m = {.s = s, .slot = o.slot, .reply = t->fds[0], .net_fd = t->fd_count > 1 ? t->fds[1] : -1};
+	struct making m = {.s = s, .slot = o.slot, .groups = o.groups, .reply = t->fds[0], .net_fd = t->fd_count > 1 ? t->fds[1] : -1};
 	s->base.tmp.kind = o.tmp;
 	if (spawn(h, &m) >= 0)
 		return;
@@ -124,7 +128,7 @@ void env_makers_init(struct server *s)
 static int give(struct env *e, struct error *err)
 {
 	struct envs *all = &e->server->envs;
-	struct order o = {.slot = e->slot, .tmp = e->server->base.tmp.kind};
+	struct order o = {.slot = e->slot, .groups = env_groups(e)->whole, .tmp = e->server->base.tmp.kind};
 	int sock[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sock) < 0)
 		return error_sys(err, "cannot make a socket");
@@ -151,10 +155,19 @@ static void close_old_net(struct env *e)
 	e->net_fd = -1;
 }
 
+static void note_groups(struct env *e, const struct helper_report *report)
+{
+	struct env_groups *g = env_groups(e);
+	if (report->value & GROUPS_NEW)
+		*g = (struct env_groups){.made = g->made + 1};
+	g->whole = report->err.code == ERR_OK;
+}
+
 static void make_done(struct server *s, struct helper *h, struct helper_report *report)
 {
 	struct env *e = CONTAINER_OF(h, struct env, helper);
 	siginfo_t info;
+	note_groups(e, report);
 	if (report->err.code == ERR_OK && report->fd_count == MADE_FDS) {
 		pid_t pid = (pid_t)(report->value & INT32_MAX);
 		int *const places[MADE_FDS] = {&e->init_fd, &e->api_fd, &e->endpoint_fd, &e->log_fd, &e->log_write_fd, &e->spare_fd, &e->pidfd,

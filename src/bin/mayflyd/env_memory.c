@@ -3,6 +3,7 @@
  * A restored environment's use is what its group is charged with and the pages of its image that it still shares, which the
  * zygote's group is charged with. The kernel limits the first; the sum is looked at from time to time: sooner the nearer it is
  * to the limit, seldom while nothing changes. `shared` is an upper bound until it is measured. */
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -88,8 +89,15 @@ static uint64_t read_usage(const struct watched *w)
 	return pread(w->usage_fd, text, sizeof text - 1, 0) > 0 ? strtoull(text, NULL, 10) : 0;
 }
 
+/* Whether an order waits: what it says of an environment that ended comes before its groups may be another one's. */
+static bool is_told_more(const struct hand *h)
+{
+	struct pollfd p = {.fd = h->io.fd, .events = POLLIN};
+	return poll(&p, 1, 0) != 0;
+}
+
 /* true: it uses more than it may. Otherwise pages of files, which the kernel keeps while there is room, give way. */
-static bool measure(struct server *s, struct watched *w, struct word *out)
+static bool measure(struct server *s, struct hand *h, struct watched *w, struct word *out)
 {
 	const struct cgroup *cg = &s->base.cgroup;
 	uint64_t shared = shared_bytes(cg, w->o.slot, ZYGOTE_GROUP, MEASURE_MAX_NS), cache = cgroup_cache_bytes(cg, w->o.slot);
@@ -100,7 +108,7 @@ static bool measure(struct server *s, struct watched *w, struct word *out)
 	*out = (struct word){.slot = w->o.slot, .id = w->o.id, .own_bytes = own, .shared_bytes = shared};
 	if (own + shared > w->o.memory_bytes)
 		return true;
-	if (w->used + shared > w->o.memory_bytes)
+	if (w->used + shared > w->o.memory_bytes && !is_told_more(h))
 		cgroup_shrink(cg, w->o.slot, w->o.memory_bytes - shared, w->o.memory_bytes);
 	return false;
 }
@@ -120,7 +128,9 @@ static unsigned look(struct server *s, struct hand *h, struct watched *w, uint64
 	uint64_t left = w->o.memory_bytes > used + w->shared ? w->o.memory_bytes - used - w->shared : 0;
 	if (same || left)
 		return within(same ? w->interval_ms * 2ull : left / BYTES_PER_MS);
-	if (measure(s, w, &word)) {
+	if (is_told_more(h))
+		return LEAST_MS;
+	if (measure(s, h, w, &word)) {
 		hand_answer(h, &word, sizeof word);
 		return 0;
 	}
@@ -162,9 +172,11 @@ void env_watch(struct env *e)
 void env_unwatch(struct env *e)
 {
 	struct order o = {.slot = e->slot};
-	if (e->watched)
-		hand_give(&e->server->envs.watcher, &o, sizeof o, NULL, 0, NULL);
-	e->watched = false;
+	if (!e->watched)
+		return;
+	e->watched = hand_give(&e->server->envs.watcher, &o, sizeof o, NULL, 0, NULL) < 0;
+	/* It lowers a limit for a moment, and may die meanwhile. */
+	env_groups(e)->memory_mb = 0;
 }
 
 static void answered(struct server *s, struct hand *h, const void *packet, size_t n)

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "bin/mayflyd/env_priv.h"
+#include "bin/mayflyd/env_ready.h"
 #include "bin/mayflyd/images.h"
 #include "bin/mayflyd/server.h"
 #include "bin/mayflyd/zygotes.h"
@@ -58,7 +59,7 @@ static struct env *take_pooled(struct server *s)
 		LIST_FOREACH(l, &s->envs.states[from[i]]) {
 			struct env *e = CONTAINER_OF(l, struct env, link);
 			if (!e->requested && (e->pid || from[i] == ENV_MAKING)) {
-				e->pooled = from[i] == ENV_POOLED;
+				e->pooled = from[i] == ENV_POOLED ? AHEAD_SANDBOX : AHEAD_NOTHING;
 				return e;
 			}
 		}
@@ -78,21 +79,33 @@ static int want_zygote(struct server *s, struct env *e, struct error *err)
 	return e->zygote ? 0 : -1;
 }
 
+static struct env *find_for(struct server *s, const struct ipc_message *m)
+{
+	if (s->stops || s->envs.requested >= s->capacity.max_environments + LIMIT_IMAGE_ENVIRONMENTS)
+		return NULL;
+	struct env *e = env_ready_take(s, m);
+	if (e) {
+		e->pooled = AHEAD_IMAGE;
+		return e;
+	}
+	env_ready_give_way(s);
+	e = take_pooled(s);
+	return e ? e : env_new(s);
+}
+
 int env_on_start(struct server *s, struct ipc_message *m, struct error *err)
 {
 	struct error why = {0};
+	uint64_t now_ns = clock_mono_ns();
 	if (check_start(s, m, err) < 0)
 		return -1;
-	bool full = s->envs.requested >= s->capacity.max_environments + LIMIT_IMAGE_ENVIRONMENTS;
-	struct env *e = s->stops || full ? NULL : take_pooled(s);
-	if (!e && !s->stops && !full)
-		e = env_new(s);
+	struct env *e = find_for(s, m);
 	if (!e) {
 		error_set(&why, ERR_THROTTLED, s->stops ? "the server is stopping" : "no room for another environment");
 		env_refuse(s, m->body.ipc_env_start.env_id, &why);
 		return 0;
 	}
-	e->asked_ns = e->restore_ns = s->envs.asked_ns = clock_mono_ns();
+	e->asked_ns = e->restore_ns = s->envs.asked_ns = now_ns;
 	e->start = m->body.ipc_env_start;
 	e->id = e->start.env_id;
 	env_set_requested(e, true);
@@ -100,12 +113,23 @@ int env_on_start(struct server *s, struct ipc_message *m, struct error *err)
 	e->code_fd = STEAL_FD(m->fds[1]);
 	for (unsigned i = 0; i < e->start.layers; i++)
 		e->layer_fds[i] = STEAL_FD(m->fds[2 + i]);
-	if (e->start.how != START_PLAIN && want_zygote(s, e, &why) < 0) {
+	if (e->start.how != START_PLAIN && !e->zygote && want_zygote(s, e, &why) < 0) {
 		env_fail(e, &why);
 		/* A sandbox that nothing was done with is as good as before. */
 	}
 	envs_pump(s);
 	return 0;
+}
+
+/* The first few that were restored from an image stay, frozen, until the zygote knows which pages they used. */
+static bool stay_for_lesson(struct env *e)
+{
+	if (e->state != ENV_RUNNING || e->server->stops || clock_mono_ns() >= e->lesson_ns)
+		return false;
+	if (cgroup_freeze(&e->server->base.cgroup, e->slot) < 0)
+		return false;
+	ev_timer_at(e->server->loop, &e->grace, e->lesson_ns);
+	return true;
 }
 
 int env_on_kill(struct server *s, struct ipc_message *m, struct error *err)
@@ -122,7 +146,8 @@ int env_on_kill(struct server *s, struct ipc_message *m, struct error *err)
 		ev_timer_after(s->loop, &e->grace, b->grace_ms * NS_PER_MS);
 		return 0;
 	}
-	env_die(e);
+	if (!stay_for_lesson(e))
+		env_die(e);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include "bin/mayflyd/attacher.h"
 #include "bin/mayflyd/env_priv.h"
+#include "bin/mayflyd/env_ready.h"
 #include "bin/mayflyd/images.h"
 #include "bin/mayflyd/server.h"
 #include "bin/mayflyd/zygotes.h"
@@ -51,10 +52,33 @@ void env_release_zygote(struct env *e, bool worked)
 /* ---- ENV_STARTED ---- */
 
 /* The attacher connected it first, and nothing runs in there that could have been faster. */
-static int take_parked(struct env *e, struct error *err)
+static int take_parked(const struct env *e, struct error *err)
 {
 	int fd = accept4(e->api_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	return fd < 0 ? error_sys(err, "the connection that waits for work is not there") : fd;
+}
+
+int env_open_started(const struct env *e, bool restored, struct env_started_fds *out, struct error *err)
+{
+	const struct cgroup *cg = &e->server->base.cgroup;
+	*out = (struct env_started_fds){-1, -1, -1};
+	out->parked = restored ? take_parked(e, err) : -1;
+	if (restored && out->parked < 0)
+		return -1;
+	out->freeze = cgroup_freeze_fd(cg, e->slot, err);
+	out->peak = out->freeze < 0 ? -1 : cgroup_peak_fd(cg, e->slot, err);
+	if (out->peak >= 0)
+		return 0;
+	env_close_started(out);
+	return -1;
+}
+
+void env_close_started(struct env_started_fds *fds)
+{
+	cleanup_close(&fds->freeze);
+	cleanup_close(&fds->peak);
+	cleanup_close(&fds->parked);
+	*fds = (struct env_started_fds){-1, -1, -1};
 }
 
 static void describe_restored(const struct env *e, uint64_t now_ns, struct ipc_env_started *body)
@@ -69,10 +93,8 @@ static int send_started(struct env *e, struct error *err)
 {
 	struct server *s = e->server;
 	uint64_t now_ns = clock_mono_ns();
-	CLEANUP_CLOSE int parked = e->zygote ? take_parked(e, err) : -1;
-	CLEANUP_CLOSE int freeze = e->zygote && parked < 0 ? -1 : cgroup_freeze_fd(&s->base.cgroup, e->slot, err);
-	CLEANUP_CLOSE int peak = freeze < 0 ? -1 : cgroup_peak_fd(&s->base.cgroup, e->slot, err);
-	if (peak < 0)
+	struct env_started_fds f = e->ahead ? e->ahead->started : (struct env_started_fds){-1, -1, -1};
+	if (!e->ahead && env_open_started(e, e->zygote, &f, err) < 0)
 		return -1;
 	struct ipc_env_started body = {.env_id = e->id, .sandbox_ns = now_ns - e->asked_ns, .pid = (uint32_t)e->pid,
 	                               .cgroup_v2 = s->base.cgroup.freezer_v2, .pooled = e->pooled};
@@ -80,9 +102,11 @@ static int send_started(struct env *e, struct error *err)
 		e->image_bytes = e->zygote->facts.resident_bytes;
 	if (e->zygote)
 		describe_restored(e, now_ns, &body);
-	int fds[] = {e->api_fd, e->endpoint_fd, e->log_fd, freeze, peak, parked, e->spare_fd};
+	int fds[] = {e->api_fd, e->endpoint_fd, e->log_fd, f.freeze, f.peak, f.parked, e->spare_fd};
 	static const unsigned counts[] = {[START_PLAIN] = 5, [START_RESTORE] = 6, [START_TRIAL] = 7};
 	control_send(s, IPC_ENV_STARTED, &body, fds, counts[e->start.how]);
+	if (!e->ahead)
+		env_close_started(&f);
 	return 0;
 }
 
@@ -124,8 +148,11 @@ static void finish(struct env *e, struct error *why)
 {
 	struct server *s = e->server;
 	env_forget_answer(e);
+	env_note_start(e, !why->code);
 	if (!why->code && e->requested && !e->ordered_dead)
 		e->started = send_started(e, why) == 0;
+	if (!why->code)
+		env_ready_note(e);
 	env_release_zygote(e, !why->code);
 	if (why->code && !e->ordered_dead)
 		env_fail(e, why);
@@ -174,51 +201,67 @@ static void on_late(struct ev_timer *t)
 
 /* ---- orders ---- */
 
-static void fill(const struct env *e, struct attach_order *o)
+static void fill(const struct env *e, const struct zygote *z, struct attach_order *o)
 {
 	o->sandbox = (struct sandbox_attach){
 		.slot = e->slot, .pid = e->pid, .pidfd = e->pidfd, .control_pidfd = e->server->control.pidfd, .code_fd = e->code_fd,
 		.layers = e->start.layers, .memory_mb = e->start.memory_mb, .ephemeral_mb = e->start.ephemeral_mb,
-		.outbound = e->start.network == NETWORK_OUTBOUND, .tmp = e->tmp};
+		.outbound = e->start.network == NETWORK_OUTBOUND, .tmp = e->tmp, .limited = env_is_limited(e)};
+	o->groups_made = env_groups(e)->made;
 	memcpy(o->sandbox.layer_fds, e->layer_fds, sizeof o->sandbox.layer_fds);
 	o->net_ready = e->server->base.net_ready;
-	if (!e->zygote)
+	if (!z)
 		return;
 	o->restore = true;
-	o->image = e->zygote->facts;
+	o->image = z->facts;
+	o->teach = e->lesson_ns;
 }
 
-static int order(struct env *e, struct error *err)
+static int order(struct env *e, const struct zygote *z, bool ahead, struct error *err)
 {
 	struct server *s = e->server;
-	struct attach_order o = {0};
-	fill(e, &o);
-	bool tmp = o.restore && o.image.tmp_bytes && e->zygote->image;
-	CLEANUP_CLOSE int image = tmp ? images_open_file(s, e->zygote->image, err) : -1;
+	struct attach_order o = {.ahead = ahead};
+	fill(e, z, &o);
+	bool tmp = o.restore && o.image.tmp_bytes && z->image;
+	CLEANUP_CLOSE int image = tmp ? images_open_file(s, z->image, err) : -1;
 	if (tmp && image < 0)
 		return -1;
-	struct attach_fds with = {.init = e->init_fd, .launch = o.restore ? -1 : e->launch_fd, .log_write = o.restore ? e->log_write_fd : -1,
-	                          .spare = o.restore ? e->spare_fd : -1, .zygote = o.restore ? e->zygote->sock : -1, .image = image};
+	struct attach_fds with = {.init = e->init_fd, .launch = z ? -1 : e->launch_fd, .log_write = z && !ahead ? e->log_write_fd : -1,
+	                          .spare = z ? e->spare_fd : -1, .zygote = z && !ahead ? z->sock : -1, .image = image};
 	return attacher_give(s, &o, &with, err);
+}
+
+int env_order_ahead(struct env *e, const struct zygote *z, struct error *err)
+{
+	return order(e, z, true, err);
+}
+
+int env_expect(struct env *e, int fd, struct error *err)
+{
+	e->answer = (struct ev_io){.fd = fd, .cb = on_answer};
+	e->late = (struct ev_timer){.cb = on_late};
+	if (ev_io_start(e->server->loop, &e->answer, EV_READ, err) < 0) {
+		close(fd);
+		return -1;
+	}
+	ev_timer_after(e->server->loop, &e->late, ANSWER_TIMEOUT_MS * NS_PER_MS);
+	return 0;
 }
 
 bool env_start(struct env *e)
 {
 	struct error err = {0};
-	int fd = order(e, &err);
+	if (e->start.how == START_RESTORE && e->zygote)
+		e->lesson_ns = zygote_teach(e->zygote);
+	int fd = order(e, e->zygote, false, &err);
 	if (fd < 0 && err.code == ERR_BUSY && e->server->envs.attacher.started)
 		return false;
 	env_move(e, ENV_ATTACHING);
-	e->answer = (struct ev_io){.fd = fd, .cb = on_answer};
-	e->late = (struct ev_timer){.cb = on_late};
-	if (fd < 0 || ev_io_start(e->server->loop, &e->answer, EV_READ, &err) < 0) {
-		cleanup_close(&fd);
+	if (fd < 0 || env_expect(e, fd, &err) < 0) {
 		env_release_zygote(e, false);
 		env_fail(e, &err);
 		env_die(e);
-		return true;
 	}
-	ev_timer_after(e->server->loop, &e->late, ANSWER_TIMEOUT_MS * NS_PER_MS);
 	return true;
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "bin/mayflyd/env_priv.h"
+#include "bin/mayflyd/env_ready.h"
 #include "bin/mayflyd/images.h"
 #include "bin/mayflyd/server.h"
 #include "core/base/check.h"
@@ -26,6 +27,8 @@
 #define LOAD_MS_PER_MB 20u /* large images take longer */
 #define FAILURES_MAX 3u
 #define BUFFER_BYTES (1 << 20)
+#define LESSONS_MAX (2 * RESTORE_LESSONS)
+#define LESSON_SPARE_MS 50u
 
 static void destroy(struct zygote *z)
 {
@@ -42,6 +45,7 @@ static void destroy(struct zygote *z)
 /* No longer its image's; gone when nobody uses it. */
 static void retire(struct zygote *z)
 {
+	env_ready_end(z->server, z);
 	if (z->image)
 		z->image->zygote = NULL;
 	z->image = NULL;
@@ -101,6 +105,17 @@ void zygote_put(struct zygote *z, bool worked)
 		retire(z);
 	else if (!z->users && !z->image)
 		destroy(z);
+}
+
+/* Some may fail: their environments die early. */
+uint64_t zygote_teach(struct zygote *z)
+{
+	uint64_t now_ns = clock_mono_ns();
+	if (z->lessons == LESSONS_MAX || now_ns < z->lesson_ns)
+		return 0;
+	z->lessons++;
+	z->lesson_ns = now_ns + (RESTORE_LESSON_MS + LESSON_SPARE_MS) * NS_PER_MS;
+	return z->lesson_ns;
 }
 
 bool zygote_reaped(struct server *s, pid_t pid)

@@ -31,6 +31,8 @@ struct zygote {
 	uint64_t used;   /* as images.h counts */
 	uint64_t bytes;  /* that it holds */
 	uint64_t asked_ns;
+	unsigned lessons;   /* given so far */
+	uint64_t lesson_ns; /* the last one is over */
 	struct image_facts facts;
 	pid_t pid;
 	int pidfd, sock;
@@ -50,6 +52,8 @@ void zygotes_release(struct server *s);
 struct zygote *zygote_want(struct server *s, struct image_entry *image, const struct sandbox_attach *code, struct error *err);
 /* worked: a runtime was restored from it. */
 void zygote_put(struct zygote *z, bool worked);
+/* Until when an environment that is restored now has to stay for the zygote to learn which pages it uses; 0: it need not. */
+uint64_t zygote_teach(struct zygote *z);
 /* Whoever waits for it is told (env_zygote_failed); its image is left alone. */
 void zygote_end(struct server *s, struct zygote *z);
 /* A child was reaped; true when it was one of these (its socket may be open still, in a child of its own). */

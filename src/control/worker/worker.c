@@ -205,8 +205,11 @@ static void on_env_exited(void *arg, const struct ipc_env_exited *m)
 	struct fault_text t;
 	const char *log_type;
 	worker_drain_log(w);
-	if (m->peak_bytes && m->peak_bytes + w->image_bytes > w->peak_bytes) /* the memory file is gone by now */
+	if (m->peak_bytes && m->peak_bytes + w->image_bytes > w->peak_bytes)
 		w->peak_bytes = m->peak_bytes + w->image_bytes;
+	close_fd(&w->memory_fd); /* the group may be another one's */
+	if (w->state == WORKER_FROZEN)
+		worker_set_frozen(w, false);
 	fault_exit(&t, m, &log_type);
 	if (w->invocation) {
 		worker_finish_fault(w, &t, "error", log_type);

@@ -27,6 +27,8 @@ enum ipc_type {
 
 enum ipc_side { FROM_CONTROL, FROM_MAYFLYD };
 enum ipc_network { NETWORK_NONE, NETWORK_OUTBOUND };
+/* What was made before an environment was asked for: nothing, an empty sandbox, all but the image's processes. */
+enum ipc_ahead { AHEAD_NOTHING, AHEAD_SANDBOX, AHEAD_IMAGE };
 /* How an environment ended. */
 enum ipc_exit { EXIT_CODE, EXIT_SIGNAL, EXIT_OOM, EXIT_EXEC_FAILED, EXIT_KILLED };
 
@@ -59,7 +61,7 @@ struct ipc_env_started {
 	uint64_t sandbox_ns; /* what making (or taking) the sandbox took */
 	uint32_t pid;        /* of the sandbox's init, in the host's pid namespace; to show, not to signal */
 	uint8_t cgroup_v2;   /* how to read the freeze and memory files: see worker/cgroup files */
-	uint8_t pooled;      /* the sandbox was ready before it was asked for */
+	uint8_t pooled;      /* enum ipc_ahead */
 	uint8_t restored;    /* the runtime waits already, in what `park` says, on the sixth descriptor */
 	uint8_t park;        /* enum ipc_park */
 	uint64_t restore_ns; /* of sandbox_ns: loading (where no zygote was resident) and restoring */

@@ -184,6 +184,11 @@ static int open_file(const char *path, int flags, struct error *err)
 	return fd < 0 ? error_sys(err, "cannot open %s", path) : fd;
 }
 
+int cgroup_open_file(const struct cgroup *cg, unsigned slot, const char *hierarchy, const char *file, int flags, struct error *err)
+{
+	return open_file(join(cg, cg->root, hierarchy, (int)slot, file).text, flags, err);
+}
+
 int cgroup_task_fds(const struct cgroup *cg, unsigned slot, int fds[CGROUP_HIERARCHIES_MAX], struct error *err)
 {
 	int n = 0;
@@ -258,11 +263,20 @@ char *cgroup_processes(const struct cgroup *cg, unsigned slot)
 	return io_read_file(AT_FDCWD, p.text, 1 << 20, NULL, NULL);
 }
 
-int cgroup_thaw(const struct cgroup *cg, unsigned slot)
+static int put_freezer(const struct cgroup *cg, unsigned slot, const char *text)
 {
 	CLEANUP_CLOSE int fd = cgroup_freeze_fd(cg, slot, NULL);
-	const char *text = cg->freezer_v2 ? "0" : "THAWED";
 	return fd < 0 || write(fd, text, strlen(text)) < 0 ? -1 : 0;
+}
+
+int cgroup_freeze(const struct cgroup *cg, unsigned slot)
+{
+	return put_freezer(cg, slot, cg->freezer_v2 ? "1" : "FROZEN");
+}
+
+int cgroup_thaw(const struct cgroup *cg, unsigned slot)
+{
+	return put_freezer(cg, slot, cg->freezer_v2 ? "0" : "THAWED");
 }
 
 bool cgroup_oom(const struct cgroup *cg, unsigned slot)

@@ -205,21 +205,23 @@ static int enter_root(const struct sandbox_base *base, int tmp_fd, struct error 
 	return tmp_fd < 0 ? 0 : mnt_attach(tmp_fd, "/tmp", err);
 }
 
-static int make_groups(const struct sandbox_base *base, unsigned slot, struct error *err)
+static int make_groups(const struct sandbox_base *base, unsigned slot, bool there, struct sandbox_made *made, struct error *err)
 {
+	if (there && cgroup_join(&base->cgroup, slot, NULL) == 0)
+		return 0;
+	made->groups_new = true;
 	if (cgroup_add(&base->cgroup, slot, err) < 0 || cgroup_prepare(&base->cgroup, slot, LIMIT_PROCESSES, err) < 0)
 		return -1;
 	return cgroup_join(&base->cgroup, slot, err);
 }
 
-static int make(const struct sandbox_base *base, unsigned slot, int net_fd, struct making *m, struct sandbox_made *made, struct error *err)
+static int make(const struct sandbox_base *base, unsigned slot, int net_fd, struct making *m, struct sandbox_made *made,
+                struct error *err)
 {
 	uid_t uid = base->uid_base + slot;
 	m->proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (m->proc < 0)
 		return error_sys(err, "cannot open /proc");
-	if (make_groups(base, slot, err) < 0)
-		return -1;
 	CLEANUP_CLOSE int group = cgroup_clone_fd(&base->cgroup, slot);
 	/* A tmpfs has its size from the start: it is made when the function is known. */
 	made->tmp = base->tmp.kind == TMP_BTRFS;
@@ -245,9 +247,12 @@ static int make(const struct sandbox_base *base, unsigned slot, int net_fd, stru
 	return 0;
 }
 
-int sandbox_make(const struct sandbox_base *base, unsigned slot, int net_fd, struct sandbox_made *made, struct error *err)
+int sandbox_make(const struct sandbox_base *base, unsigned slot, bool groups, int net_fd, struct sandbox_made *made, struct error *err)
 {
 	struct making m CLEANUP(making_release) = {-1, -1, -1, -1, -1, -1, false};
+	made->groups_new = false;
+	if (make_groups(base, slot, groups, made, err) < 0)
+		return -1;
 	return make(base, slot, net_fd, &m, made, err);
 }
 

@@ -35,16 +35,18 @@ struct sandbox_base {
 struct sandbox_made {
 	pid_t pid; /* of mayfly-init: a child of the helper's parent */
 	bool tmp;  /* /tmp is there, of the least size */
+	bool groups_new; /* the slot's control groups were made */
 	/* To be closed by the receiver. log_write_fd, spare_fd (a TCP socket of the sandbox's network, not connected yet) and
 	 * pidfd (of mayfly-init) are for the start. */
 	int init_fd, api_fd, endpoint_fd, log_fd, log_write_fd, spare_fd, pidfd;
 	int net_fd; /* the network namespace, for a later sandbox when everything in this one has ended */
 };
 
-/* The slot's control groups are made here too. net_fd: a network namespace that had no outbound access and that nobody uses
+/* groups: the slot's control groups are there, as new (cgroup_renew); else, or when they are not after all, they are made.
+ * net_fd: a network namespace that had no outbound access and that nobody uses
  * any more, or -1: making one costs more than all the rest. Nothing inside has a right over it, so it is as it was made (its
  * counters go on); one whose ports are not free again is not used. */
-int sandbox_make(const struct sandbox_base *base, unsigned slot, int net_fd, struct sandbox_made *made, struct error *err);
+int sandbox_make(const struct sandbox_base *base, unsigned slot, bool groups, int net_fd, struct sandbox_made *made, struct error *err);
 
 struct sandbox_attach {
 	unsigned slot;
@@ -57,6 +59,7 @@ struct sandbox_attach {
 	uint32_t memory_mb, ephemeral_mb;
 	bool outbound;
 	bool tmp;          /* sandbox_made's */
+	bool limited;      /* the groups have its limits already */
 };
 
 /* Leaves the process in the sandbox's mount namespace (after a failure, in any), and with `outbound` in its network. */

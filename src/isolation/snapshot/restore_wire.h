@@ -17,11 +17,13 @@
 #define RESTORE_FILES_FD 5
 #define RESTORE_MAX_GROUPS 8u
 #define RESTORE_MAX_CONNECTIONS 32u
+#define RESTORE_LESSON_MS 300u /* from a restore until its pages are looked at */
+#define RESTORE_LESSONS 3u
 
 struct restore_request {
 	uint32_t groups, cgroup2, connections;
 	uint32_t uid, gid; /* inside */
-	uint32_t reserved;
+	uint32_t teach; /* 1: it lives long enough that the zygote may learn which pages it uses (RESTORE_LESSON_MS) */
 };
 
 /* Where the time goes; each ends when the next begins. In the order of a restore. */
