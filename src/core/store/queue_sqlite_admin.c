@@ -29,15 +29,20 @@ static int run_configure(struct db_op *base, sqlite3 *sql)
 	return rc != SQLITE_OK ? rc : qs_run(QS_BIND(op->qs, QUEUE_SET, t->id, (int64_t)(op->config.retention_ms & INT64_MAX), op->config.ordered));
 }
 
+/* What is in the queue is left to be cleaned; nothing when it is not there. */
+static int give_up_items(struct admin *op)
+{
+	struct qs_touch *t = &op->touch;
+	int rc = qs_find(op->qs, t, false);
+	return rc == SQLITE_OK && t->found ? qs_run(QS_BIND(op->qs, DEAD_ADD, t->items)) : rc;
+}
+
 static int run_purge(struct db_op *base, sqlite3 *sql)
 {
 	struct admin *op = CONTAINER_OF(base, struct admin, op);
 	struct qs_touch *t = &op->touch;
-	int rc = qs_find(op->qs, t, false);
-	if (rc != SQLITE_OK || !t->found)
-		return rc;
-	rc = qs_run(QS_BIND(op->qs, DEAD_ADD, t->items));
-	return rc == SQLITE_OK ? qs_run(QS_BIND(op->qs, QUEUE_PURGE, t->id, op->qs->next_number++)) : rc;
+	int rc = give_up_items(op);
+	return rc == SQLITE_OK && t->found ? qs_run(QS_BIND(op->qs, QUEUE_PURGE, t->id, op->qs->next_number++)) : rc;
 }
 
 /* The row is made again by whoever publishes next. */
@@ -45,13 +50,10 @@ static int run_delete(struct db_op *base, sqlite3 *sql)
 {
 	struct admin *op = CONTAINER_OF(base, struct admin, op);
 	struct qs_touch *t = &op->touch;
-	int rc = qs_find(op->qs, t, false);
-	if (rc != SQLITE_OK || !t->found)
-		return rc;
-	rc = qs_run(QS_BIND(op->qs, DEAD_ADD, t->items));
-	if (rc == SQLITE_OK)
+	int rc = give_up_items(op);
+	if (rc == SQLITE_OK && t->found)
 		rc = qs_run(QS_BIND(op->qs, DEAD_ADD, t->dedups));
-	return rc == SQLITE_OK ? qs_run(QS_BIND(op->qs, QUEUE_DROP, t->id)) : rc;
+	return rc == SQLITE_OK && t->found ? qs_run(QS_BIND(op->qs, QUEUE_DROP, t->id)) : rc;
 }
 
 static void answer(struct admin *op)
@@ -117,10 +119,8 @@ static int submit(struct qs *qs, struct str queue, const struct admin *what, str
 	op->op.bytes = sizeof *op;
 	op->op.writes = op->op.makes_room = true;
 	op->qs = qs;
-	qs_touch_begin(qs, q, &op->touch);
-	if (db_submit(qs->db, &op->op, err) == 0)
+	if (qs_submit(qs, q, &op->op, &op->touch, err) == 0)
 		return 0;
-	qs_touch_end(&op->touch, false);
 	free(op);
 	return -1;
 }

@@ -90,10 +90,8 @@ static int look(struct qs *qs, struct str queue, const struct look *what, struct
 	op->op.done = done_look;
 	op->qs = qs;
 	list_init(&op->messages);
-	qs_touch_begin(qs, q, &op->touch);
-	if (db_submit(qs->db, &op->op, err) == 0)
+	if (qs_submit(qs, q, &op->op, &op->touch, err) == 0)
 		return 0;
-	qs_touch_end(&op->touch, false);
 	free(op);
 	return -1;
 }

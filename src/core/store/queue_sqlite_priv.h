@@ -178,6 +178,8 @@ int64_t qs_now(struct qs *qs);
 int64_t qs_after(int64_t now_ms, uint64_t delay_ms);
 void qs_touch_begin(struct qs *qs, struct qs_queue *q, struct qs_touch *t);
 void qs_touch_end(struct qs_touch *t, bool fine);
+/* An operation on one queue: touches it and submits; -1: neither, and `op` stays the caller's. */
+int qs_submit(struct qs *qs, struct qs_queue *q, struct db_op *op, struct qs_touch *t, struct error *err);
 /* Something in the queue will have to be looked at then. */
 void qs_expect(struct qs_queue *q, int64_t at_ms);
 void qs_arm(struct qs_queue *q);

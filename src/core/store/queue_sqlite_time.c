@@ -188,6 +188,15 @@ void qs_touch_end(struct qs_touch *t, bool fine)
 	qs_wake(q);
 }
 
+int qs_submit(struct qs *qs, struct qs_queue *q, struct db_op *op, struct qs_touch *t, struct error *err)
+{
+	qs_touch_begin(qs, q, t);
+	if (db_submit(qs->db, op, err) == 0)
+		return 0;
+	qs_touch_end(t, false);
+	return -1;
+}
+
 void qs_expect(struct qs_queue *q, int64_t at_ms)
 {
 	q->next_ms = at_ms < q->next_ms ? at_ms : q->next_ms;
