@@ -4,6 +4,7 @@ import signal
 import time
 import unittest
 
+import support  # noqa: F401  it knows where the harness is
 from harness import ROLE, Server
 
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:"
