@@ -78,6 +78,10 @@ void invoke_submit(struct invoke *invoke, struct invocation *inv)
 	ev_defer_run(invoke->loop, &e->defer);
 }
 
+void invoke_renew(struct invocation *inv)
+{
+}
+
 int invoke_check_recursion(struct registry *registry, struct str function, struct str trace_header, struct error *err)
 {
 	return 0;

@@ -106,22 +106,6 @@ static void set_arn(struct api_call *call)
 		registry_arn(call->api->deps.registry, call->arn, call->ref.name, call->ref.qualifier);
 }
 
-/* $LATEST was changed while this waits: it runs the new code. Published versions never change. */
-static void renew(struct invocation *inv)
-{
-	struct api_call *call = inv->arg;
-	struct registry_target target;
-	struct function_version *old = inv->version;
-	if (strcmp(old->version, "$LATEST") != 0 ||
-	    registry_resolve(call->api->deps.registry, str_from(old->name), STR_NULL, &target, NULL) < 0)
-		return;
-	if (inv->invoked_arn == old->arn)
-		inv->invoked_arn = target.version->arn;
-	inv->version = function_version_ref(target.version);
-	inv->reserved = target.reserved;
-	function_version_unref(old);
-}
-
 static void submit(struct api_call *call, const struct registry_target *target)
 {
 	struct invocation *inv = &call->inv;
@@ -133,7 +117,8 @@ static void submit(struct api_call *call, const struct registry_target *target)
 	call->body = (struct http_blob){0};
 	inv->tail = str_eqz(api_header(call, "X-Amz-Log-Type"), "Tail");
 	inv->trace_header = keep(call, api_header(call, "X-Amzn-Trace-Id"));
-	inv->renew = renew;
+	inv->registry = call->api->deps.registry;
+	inv->renew = invoke_renew;
 	inv->done = on_done;
 	inv->arg = call;
 	call->working = true;

@@ -5,8 +5,7 @@
 #include "control/invoke/invoke.h"
 #include "control/invoke/trace.h"
 
-/* $LATEST was changed while this waits: it runs the new code. Published versions never change. */
-static void renew(struct invocation *inv)
+void invoke_renew(struct invocation *inv)
 {
 	struct registry_target target;
 	struct function_version *old = inv->version;
@@ -34,7 +33,7 @@ int invoke_internal(struct invoke *invoke, struct registry *registry, const stru
 		inv->invoked_arn = arn_room;
 	}
 	inv->registry = registry;
-	inv->renew = renew;
+	inv->renew = invoke_renew;
 	invoke_submit(invoke, inv);
 	return 0;
 }

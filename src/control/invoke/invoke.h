@@ -24,6 +24,9 @@ struct registry;
 struct function_ref;
 int invoke_internal(struct invoke *invoke, struct registry *registry, const struct function_ref *ref, char *arn_room,
                     struct invocation *inv, struct error *err);
+/* What invoke_internal sets as inv->renew, for other callers that set inv->registry: $LATEST was changed while this waits, it runs the new
+ * code. Published versions never change. */
+void invoke_renew(struct invocation *inv);
 /* -1 and ERR_RECURSION with AWS's text, when the trace header (p NULL: none) has been there too often. */
 int invoke_check_recursion(struct registry *registry, struct str function, struct str trace_header, struct error *err);
 

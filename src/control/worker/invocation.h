@@ -71,7 +71,7 @@ struct invocation {
 	bool cold, restored; /* restored: cold, and its environment came from an image */
 
 	/* Private to control/. */
-	struct registry *registry; /* of invoke_internal: for renew */
+	struct registry *registry; /* for invoke_renew */
 	struct worker *worker;
 	struct list link;
 };

@@ -2,7 +2,9 @@
  *
  * A task fetches some messages of its source, publishes them anew (id, time and counts begin again, as on AWS, so that a shorter retention
  * does not drop them), and acks them: at least once, and within five minutes once, since the source's sequence is the deduplication id. Its record
- * in kv ("sqs/move/ID") is written at the start, each second and at the end: a task that was running goes on after a restart. */
+ * in kv ("sqs/move/ID") is written at the start, each second and at the end: a task that was running goes on after a restart.
+ *
+ * One file, though a long one: the record, the steps and the operations all turn on struct sqs_move, which nobody else knows. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
