@@ -27,6 +27,8 @@ int invoke_internal(struct invoke *invoke, struct registry *registry, const stru
 /* What invoke_internal sets as inv->renew, for other callers that set inv->registry: $LATEST was changed while this waits, it runs the new
  * code. Published versions never change. */
 void invoke_renew(struct invocation *inv);
+/* After sink->data said false: the sink has room again. Not after done, not from inside a call of the sink. */
+void invoke_stream_resume(struct invocation *inv);
 /* -1 and ERR_RECURSION with AWS's text, when the trace header (p NULL: none) has been there too often. */
 int invoke_check_recursion(struct registry *registry, struct str function, struct str trace_header, struct error *err);
 

@@ -39,6 +39,16 @@ struct invoke_phases {
 	uint64_t done_ns;
 };
 
+/* Where an answer goes while the function still makes it (response streaming). Called from the loop, between submit and done; the
+ * invocation must not be submitted or freed inside. */
+struct invocation_sink {
+	/* The function answers in streaming mode, with this Content-Type (p NULL: it gave none). Before any data, at most once. */
+	void (*begin)(struct invocation *inv, struct str content_type);
+	/* A piece, valid during the call. False: enough for now, the function is slowed down until invoke_stream_resume. What is given
+	 * after a false (what was read already) is to be taken all the same: at most one piece. */
+	bool (*data)(struct invocation *inv, struct str bytes);
+};
+
 struct invocation {
 	/* Filled by the caller. */
 	struct function_version *version; /* a reference of the caller's, kept until after done */
@@ -52,6 +62,7 @@ struct invocation {
 	 * inv->version (and what hangs on it), giving the old reference back. NULL, or left alone: it runs the old one. */
 	void (*renew)(struct invocation *inv);
 	void (*done)(struct invocation *inv);
+	const struct invocation_sink *sink; /* NULL: the answer is buffered, whatever mode the function answers in */
 	void *arg;
 
 	/* "" before invoke_submit: it makes one. Else kept: an asynchronous event has one over all its attempts. */
@@ -63,6 +74,8 @@ struct invocation {
 	enum invoke_outcome outcome;
 	enum invoke_failure failure;
 	struct http_blob answer;
+	bool streamed;          /* sink->begin was called: `answer` is empty, or with an error in mid-stream the error object */
+	char stream_error[128]; /* streamed, and a function error: its type as the runtime gave it, or the platform's; else "" */
 	struct error refusal;
 	const char *throttle_reason;
 	char *log_tail; /* malloc'd, the caller frees; base64 is the API's */

@@ -6,6 +6,8 @@
 #ifndef MAYFLY_HTTP_CONN_PRIV_H
 #define MAYFLY_HTTP_CONN_PRIV_H
 
+#include <sys/types.h>
+
 #include "core/base/buf.h"
 #include "core/base/cleanup.h"
 #include "core/http/chunk.h"
@@ -122,6 +124,7 @@ void http_conn_refuse(struct http_conn *conn, int status, const char *why);
 
 /* input.c */
 enum fill { FILL_OK, FILL_BLOCKED, FILL_EOF };
+ssize_t http_conn_read(struct http_conn *conn, char *dst, size_t room); /* as read(2) */
 enum fill http_fill(struct http_conn *conn, char *dst, size_t room, size_t *got);
 enum fill http_fill_window(struct http_conn *conn); /* of the exchange, which has room */
 bool http_head_room(struct http_conn *conn); /* false: no memory */
@@ -142,7 +145,8 @@ void http_out_copy(struct http_conn *conn, struct str s);
 void http_out_ref(struct http_conn *conn, const struct http_piece *piece);
 void http_out_blob(struct http_conn *conn, struct http_blob *blob);
 void http_out_clear(struct http_conn *conn);
-void http_flush(struct http_conn *conn);
+ssize_t http_conn_write(struct http_conn *conn); /* of the queue, as send(2) */
+void http_flush(struct http_conn *conn); /* as much as the kernel takes */
 
 /* reply.c */
 void http_reply_error(struct http_conn *conn, int status, const char *why);

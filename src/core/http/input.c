@@ -6,6 +6,12 @@
 
 #include "core/http/conn_priv.h"
 
+/* The one place that reads from a connection's socket: as read(2). */
+ssize_t http_conn_read(struct http_conn *conn, char *dst, size_t room)
+{
+	return read(conn->io.fd, dst, room);
+}
+
 /* Edge triggered: a short read means that nothing more waits until the next event says so. */
 enum fill http_fill(struct http_conn *conn, char *dst, size_t room, size_t *got)
 {
@@ -20,7 +26,7 @@ enum fill http_fill(struct http_conn *conn, char *dst, size_t room, size_t *got)
 	}
 	ssize_t n;
 	do
-		n = read(conn->io.fd, dst, room);
+		n = http_conn_read(conn, dst, room);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
 		conn->readable = false;

@@ -122,7 +122,8 @@ static void sent(struct http_conn *conn, size_t n)
 	}
 }
 
-static ssize_t send_queue(struct http_conn *conn)
+/* The one place that writes to a connection's socket: the head of the queue, as send(2). */
+ssize_t http_conn_write(struct http_conn *conn)
 {
 	struct iovec iov[FLUSH_PIECES];
 	struct msghdr msg = {.msg_iov = iov};
@@ -136,7 +137,7 @@ static ssize_t send_queue(struct http_conn *conn)
 void http_flush(struct http_conn *conn)
 {
 	while (conn->queued && !conn->blocked && !conn->broken) {
-		ssize_t n = send_queue(conn);
+		ssize_t n = http_conn_write(conn);
 		if (n >= 0)
 			sent(conn, (size_t)n);
 		else if (errno == EAGAIN || errno == EWOULDBLOCK)
