@@ -76,7 +76,7 @@ void runtime_refuse(struct runtime_api *api, struct http_conn *conn, const char 
 
 static void send_event(struct http_conn *conn, const struct runtime_event *e)
 {
-	/* Request ids, ARNs and trace ids are made or checked by us; only the client's context is foreign text. */
+	/* Request ids, ARNs and trace ids are made or checked by us; the client's context and tenant are foreign text. */
 	char head[1024];
 	int n = snprintf(head, sizeof head,
 	                 "Content-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: %s\r\n"
@@ -84,8 +84,12 @@ static void send_event(struct http_conn *conn, const struct runtime_event *e)
 	                 "Lambda-Runtime-Trace-Id: %s\r\n",
 	                 e->request_id, (long long)e->deadline_wall_ms, e->function_arn, e->trace_id);
 	ASSERT(n > 0 && (size_t)n < sizeof head);
-	struct http_header context = {STR("Lambda-Runtime-Client-Context"), e->client_context};
-	struct http_reply reply = {.status = 200, .raw_headers = head, .headers = &context, .header_count = e->client_context.p ? 1 : 0};
+	struct http_header foreign[2];
+	struct http_reply reply = {.status = 200, .raw_headers = head, .headers = foreign};
+	if (e->client_context.p)
+		foreign[reply.header_count++] = (struct http_header){STR("Lambda-Runtime-Client-Context"), e->client_context};
+	if (e->tenant_id.p)
+		foreign[reply.header_count++] = (struct http_header){STR("Lambda-Runtime-Aws-Tenant-Id"), e->tenant_id};
 	if (e->payload->len > SMALL_PAYLOAD_BYTES) {
 		http_reply_blob(conn, &reply, e->payload);
 		return;
@@ -105,6 +109,7 @@ static void take_next(struct runtime_api *api, struct http_conn *conn)
 		api->state = RUNTIME_RUNNING;
 		send_event(conn, &api->event);
 		free(STEAL_PTR(api->event_context));
+		free(STEAL_PTR(api->event_tenant));
 		return;
 	}
 	if (api->next) {
@@ -158,6 +163,8 @@ void runtime_api_deliver(struct runtime_api *api, const struct runtime_event *ev
 	api->event.payload = &api->event_payload;
 	api->event_context = event->client_context.p ? str_dup(event->client_context) : NULL;
 	api->event.client_context = str_from(api->event_context);
+	api->event_tenant = event->tenant_id.p ? str_dup(event->tenant_id) : NULL;
+	api->event.tenant_id = str_from(api->event_tenant);
 }
 
 /* ---- POST response, error, init/error ---- */
@@ -358,5 +365,6 @@ void runtime_api_release(struct runtime_api *api)
 	http_server_release(&api->server);
 	http_blob_release(&api->event_payload);
 	free(STEAL_PTR(api->event_context));
+	free(STEAL_PTR(api->event_tenant));
 	api->next = api->answering = NULL;
 }

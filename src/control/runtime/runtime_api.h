@@ -20,6 +20,7 @@ struct runtime_event {
 	const char *function_arn;
 	const char *trace_id;
 	struct str client_context; /* p NULL: none */
+	struct str tenant_id;      /* the same */
 	int64_t deadline_wall_ms;
 	struct http_blob *payload; /* empty: "{}" is sent */
 };
@@ -87,7 +88,7 @@ struct runtime_api {
 	char request_id[40];
 	char event_ids[3][RUNTIME_TEXT_SIZE]; /* copies behind `event` while undelivered: id, ARN, trace */
 	struct http_blob event_payload;
-	char *event_context;
+	char *event_context, *event_tenant;
 };
 
 extern const struct http_config runtime_api_http_config;
