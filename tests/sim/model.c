@@ -178,6 +178,11 @@ static bool is_new(const struct model *m, uint64_t id)
 	return m->event == EV_INVOKE && m->event_id == id;
 }
 
+static bool is_of(const struct model *m, const struct sched_decision *d, unsigned version)
+{
+	return d->version_id == m->versions[version].id && d->tenant_id == m->versions[version].tenant;
+}
+
 static void on_assign(struct model *m, const struct sched_decision *d)
 {
 	struct model_env *e = model_env(m, d->env);
@@ -186,7 +191,7 @@ static void on_assign(struct model *m, const struct sched_decision *d)
 		m->versions[c->version].quick = m->was_quick;
 	MUST(c->state == C_WAITING, "invocation %llu was answered already", (unsigned long long)d->invocation);
 	MUST(e->state == M_IDLE || e->state == M_FROZEN, "assigned to an environment that is not idle");
-	MUST(e->version == c->version && d->version_id == c->version + 1, "assigned across versions");
+	MUST(e->version == c->version && is_of(m, d, c->version), "assigned across versions or tenants");
 	MUST(d->frozen == (e->state == M_FROZEN), "wrong about frozen");
 	MUST(is_oldest(m, d->invocation), "an older invocation waits");
 	for (unsigned i = m->first_env; i < m->env_count; i++) {
@@ -205,8 +210,10 @@ static void on_assign(struct model *m, const struct sched_decision *d)
 static void on_start(struct model *m, const struct sched_decision *d)
 {
 	MUST(m->env_count < SIM_ENVS, "too many environments for one history");
-	MUST(d->version_id >= 1 && d->version_id <= m->version_count, "unknown version");
-	unsigned version = (unsigned)d->version_id - 1, count, starting;
+	unsigned version = 0, count, starting;
+	while (version < m->version_count && !is_of(m, d, version))
+		version++;
+	MUST(version < m->version_count, "unknown version or tenant");
 	struct model_function *f = &m->functions[m->versions[version].function];
 	uint64_t used = memory_used(m, &count, &starting);
 	for (unsigned i = 0; i < m->env_count; i++)
@@ -250,7 +257,7 @@ static void on_stop(struct model *m, const struct sched_decision *d)
 {
 	struct model_env *e = model_env(m, d->env);
 	MUST(e->state == M_IDLE || e->state == M_FROZEN, "stopped an environment that is not idle");
-	MUST(d->frozen == (e->state == M_FROZEN), "wrong about frozen");
+	MUST(d->frozen == (e->state == M_FROZEN) && is_of(m, d, e->version), "wrong about frozen, version or tenant");
 	bool aged = m->now_ns - e->idle_since_ns >= m->config.keep_alive_ns, wanted = others_want_room(m, e->version);
 	MUST(aged || wanted || m->versions[e->version].dropped || used_up(m, e), "stopped without a reason");
 	bool yields = m->event == EV_IDLE && m->event_id == e->id;
@@ -386,11 +393,24 @@ static void check_counts(struct model *m, const struct sched *s)
 	}
 }
 
+/* A tenant without environments and invocations is not known any more, nor are its failed starts. */
+static void forget_tenants(struct model *m)
+{
+	unsigned envs[SIM_VERSIONS] = {0};
+	for (unsigned i = m->first_env; i < m->env_count; i++)
+		envs[m->envs[i].version] += alive(&m->envs[i]);
+	for (unsigned v = 0; v < m->version_count; v++) {
+		if (m->versions[v].tenant && !envs[v] && !model_waiting(m, v))
+			m->versions[v].failures = 0;
+	}
+}
+
 void model_settled(struct model *m, const struct sched *s)
 {
 	MUST(!m->give_back || !model_waiting(m, m->give_back_version), "a failed start gave no invocation back");
 	while (m->first_env < m->env_count && m->envs[m->first_env].state == M_GONE)
 		m->first_env++;
+	forget_tenants(m);
 	while (m->first_call < m->call_count && m->calls[m->first_call].state > C_RUNNING)
 		m->first_call++;
 	if (m->event == EV_INVOKE) {

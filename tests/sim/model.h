@@ -10,7 +10,8 @@
 #include "control/sched/sched.h"
 
 #define SIM_FUNCTIONS 6
-#define SIM_VERSIONS 64  /* made in one history */
+#define SIM_VERSIONS 64  /* made in one history; each tenant of one counts */
+#define SIM_TENANTS 3
 #define SIM_ENVS 4096
 #define SIM_INVOCATIONS 4096
 
@@ -31,7 +32,10 @@ struct model_call {
 	uint64_t arrived_ns, env;
 };
 
+/* To the model each tenant of a version is a version of its own, `id` tells those of one version: that nothing passes from one to
+ * the other is then the same promise for both. */
 struct model_version {
+	uint64_t id, tenant; /* as the scheduler is told; tenant 0: it has none */
 	unsigned function, memory_mb, failures;
 	bool dropped, single_use, quick;
 };
@@ -59,6 +63,7 @@ struct model {
 	struct model_function functions[SIM_FUNCTIONS];
 	struct model_version versions[SIM_VERSIONS];
 	unsigned version_count;
+	uint64_t last_version_id;
 	struct model_env envs[SIM_ENVS];
 	unsigned env_count, first_env; /* those before first_env are gone */
 	struct model_call calls[SIM_INVOCATIONS]; /* by invocation id */

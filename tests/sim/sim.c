@@ -40,11 +40,16 @@ static void new_version(struct sim *x, unsigned function)
 {
 	static const unsigned sizes[] = {128, 128, 256, 512, 1024, 3000};
 	struct model *m = &x->m;
-	if (m->version_count == SIM_VERSIONS)
+	unsigned tenants = draw(x, 3) ? 0 : SIM_TENANTS, lanes = tenants ? tenants : 1;
+	if (m->version_count + lanes > SIM_VERSIONS)
 		return;
+	struct model_version v = {.id = ++m->last_version_id, .function = function, .memory_mb = sizes[draw(x, 6)],
+	                          .single_use = draw(x, 4) == 0};
 	x->current[function] = m->version_count;
-	m->versions[m->version_count++] = (struct model_version){.function = function, .memory_mb = sizes[draw(x, 6)],
-	                                                                .single_use = draw(x, 4) == 0};
+	for (unsigned i = 0; i < lanes; i++) {
+		v.tenant = tenants ? 1000 * v.id + i + 1 : 0;
+		m->versions[m->version_count++] = v;
+	}
 }
 
 static void invoke(struct sim *x)
@@ -62,14 +67,16 @@ static void invoke(struct sim *x)
 		m->calls[id] = (struct model_call){.state = C_CANCELLED};
 		return;
 	}
+	if (m->versions[v].tenant)
+		v += (unsigned)draw(x, SIM_TENANTS);
 	m->calls[id] = (struct model_call){.state = C_WAITING, .version = v, .arrived_ns = m->now_ns};
 	m->was_quick = m->versions[v].quick;
 	m->versions[v].quick = draw(x, 2);
-	struct sched_version sv = {.version_id = v + 1, .function_id = f + 1, .memory_mb = m->versions[v].memory_mb,
+	struct sched_version sv = {.version_id = m->versions[v].id, .tenant_id = m->versions[v].tenant, .function_id = f + 1, .memory_mb = m->versions[v].memory_mb,
 	                           .reserved = m->functions[f].reserved, .single_use = m->versions[v].single_use,
 	                           .quick = m->versions[v].quick};
 	model_event(m, EV_INVOKE, id);
-	model_trace(m, "    version %u function %u", v + 1, f + 1);
+	model_trace(m, "    version %llu tenant %llu function %u", (unsigned long long)sv.version_id, (unsigned long long)sv.tenant_id, f + 1);
 	sched_invoke(x->s, m->now_ns, id, &sv);
 	settle(x);
 }
@@ -152,9 +159,10 @@ static void cancel(struct sim *x)
 static void drop(struct sim *x, unsigned v, bool reject)
 {
 	struct model *m = &x->m;
-	m->versions[v].dropped = true;
-	model_event(m, reject ? EV_DROP_REJECT : EV_DROP, v + 1);
-	sched_drop_version(x->s, m->now_ns, v + 1, reject);
+	for (unsigned i = v; i < m->version_count && m->versions[i].id == m->versions[v].id; i++)
+		m->versions[i].dropped = true;
+	model_event(m, reject ? EV_DROP_REJECT : EV_DROP, m->versions[v].id);
+	sched_drop_version(x->s, m->now_ns, m->versions[v].id, reject);
 	settle(x);
 }
 
@@ -250,7 +258,7 @@ static void drain(struct sim *x)
 		go_on(x, e);
 	for (unsigned v = 0; v < m->version_count; v++) {
 		if (model_waiting(m, v))
-			model_fail(m, "version %u still has waiting invocations", v + 1);
+			model_fail(m, "version %u still has waiting invocations", v);
 		if (!m->versions[v].dropped)
 			drop(x, v, false);
 	}

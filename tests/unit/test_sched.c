@@ -1,5 +1,5 @@
 /* The scheduler's rules one by one; tests/sim tries their combinations. */
-#include "control/sched/sched.h"
+#include "control/sched/sched_priv.h"
 #include "core/base/check.h"
 #include "tests/unit/test.h"
 
@@ -371,6 +371,52 @@ TEST(dropped_versions_end)
 	sched_free(s);
 }
 
+TEST(a_tenant_never_gets_anothers_environment)
+{
+	struct sched *s = sched_new(&usual);
+	struct sched_version ann = f1, bob = f1;
+	uint64_t e1 = 0, e2 = 0, got = 0;
+	ann.tenant_id = 1;
+	bob.tenant_id = 2;
+	sched_invoke(s, 0, 1, &ann);
+	CHECK_STR(told(s, &e1), "start v1");
+	sched_env_ready(s, 1, e1);
+	sched_env_idle(s, 2, e1);
+	told(s, NULL);
+	sched_invoke(s, 3, 2, &bob); /* hers is idle, and not his */
+	CHECK_STR(told(s, &e2), "start v1");
+	CHECK(e2 != e1);
+	sched_invoke(s, 4, 3, &ann);
+	CHECK_STR(told(s, &got), "assign 3");
+	CHECK(got == e1);
+	sched_env_ready(s, 5, e2);
+	CHECK_STR(told(s, &got), "assign 2");
+	CHECK(got == e2);
+	CHECK_INT(sched_concurrency(s, 1), 2); /* the function's */
+	sched_env_idle(s, 6, e1);
+	sched_drop_version(s, 7, 1, false);
+	CHECK_STR(told(s, &got), "stop");
+	sched_env_idle(s, 8, e2);
+	CHECK_STR(told(s, &got), "stop");
+	sched_free(s);
+}
+
+TEST(a_tenant_that_is_gone_is_forgotten)
+{
+	struct sched *s = sched_new(&usual);
+	struct sched_version v = f1;
+	uint64_t e = 0;
+	for (uint64_t i = 1; i <= 1000; i++) {
+		v.tenant_id = i;
+		sched_invoke(s, 10 * i * S, i, &v);
+		CHECK_STR(told(s, &e), "start v1");
+		sched_env_failed(s, 10 * i * S, e, START_FINAL);
+		told(s, NULL);
+	}
+	CHECK_INT(s->queues.count + s->tenant_queues, 0);
+	sched_free(s);
+}
+
 TEST(ten_thousand_environments)
 {
 	struct sched_config config = usual;
@@ -404,4 +450,5 @@ TESTS(T(late_binding_gives_the_first_free_environment), T(idle_ones_are_frozen_t
       T(an_answered_invocation_counts_no_more), T(failed_starts_end),
       T(a_failed_restore_costs_nobody_anything), T(an_environment_of_single_use_serves_once),
       T(start_rate_does_not_hold_back_single_use),
-      T(quick_starts_do_not_wait_for_slow_ones), T(start_rate_is_lambdas), T(dropped_versions_end), T(ten_thousand_environments))
+      T(quick_starts_do_not_wait_for_slow_ones), T(start_rate_is_lambdas), T(dropped_versions_end), T(a_tenant_never_gets_anothers_environment),
+      T(a_tenant_that_is_gone_is_forgotten), T(ten_thousand_environments))

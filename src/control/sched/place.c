@@ -70,7 +70,8 @@ static void start(struct sched *s, struct sched_queue *q)
 	if (!q->single_use)
 		f->start_due_ns = max_u64(f->start_due_ns, s->now_ns) + s->start_cost_ns;
 	struct sched_env *e = sched_env_new(s, q);
-	sched_decide(s, (struct sched_decision){.kind = DECIDE_START, .env = e->id, .version_id = q->id});
+	sched_decide(s, (struct sched_decision){.kind = DECIDE_START, .env = e->id, .version_id = q->id.version,
+	                                        .tenant_id = q->id.tenant});
 	sched_queue_cover(s, q);
 }
 

@@ -12,9 +12,16 @@ struct sched_function *sched_function_get(const struct sched *s, uint64_t id)
 	return HASH_ENTRY(hash_get(&s->functions, key_of(&id)), struct sched_function, by_id);
 }
 
-struct sched_queue *sched_queue_get(const struct sched *s, uint64_t id)
+static struct str queue_key(const struct sched_queue_id *id)
 {
-	return HASH_ENTRY(hash_get(&s->queues, key_of(&id)), struct sched_queue, by_id);
+	_Static_assert(sizeof *id == 16, "no padding in a key");
+	return (struct str){(const char *)id, sizeof *id};
+}
+
+struct sched_queue *sched_queue_get(const struct sched *s, uint64_t version_id, uint64_t tenant_id)
+{
+	struct sched_queue_id id = {version_id, tenant_id};
+	return HASH_ENTRY(hash_get(&s->queues, queue_key(&id)), struct sched_queue, by_id);
 }
 
 static void free_function(struct sched *s, struct sched_function *f)
@@ -54,7 +61,8 @@ struct sched_queue *sched_queue_new(struct sched *s, const struct sched_version 
 	free_stale(s);
 	struct sched_queue *q = calloc(1, sizeof *q);
 	ASSERT(q);
-	q->id = v->version_id;
+	q->id = (struct sched_queue_id){v->version_id, v->tenant_id};
+	s->tenant_queues += v->tenant_id != 0;
 	q->memory_mb = v->memory_mb;
 	q->single_use = v->single_use;
 	q->function = function_of(s, v);
@@ -63,15 +71,16 @@ struct sched_queue *sched_queue_new(struct sched *s, const struct sched_version 
 	list_init(&q->uncovered);
 	list_init(&q->idle);
 	list_init(&q->link);
-	ASSERT(hash_put(&s->queues, &q->by_id, key_of(&q->id)) == 0);
+	ASSERT(hash_put(&s->queues, &q->by_id, queue_key(&q->id)) == 0);
 	return q;
 }
 
 void sched_queue_try_free(struct sched *s, struct sched_queue *q)
 {
-	if (!q->dropped || q->envs > 0 || q->covered_count + q->uncovered_count > 0)
+	if (!(q->dropped || q->id.tenant) || q->envs > 0 || q->covered_count + q->uncovered_count > 0)
 		return;
 	struct sched_function *f = q->function;
+	s->tenant_queues -= q->id.tenant != 0;
 	hash_remove(&s->queues, &q->by_id);
 	free(q);
 	if (--f->versions > 0)

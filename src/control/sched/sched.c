@@ -79,23 +79,27 @@ bool sched_next(struct sched *s, struct sched_decision *d)
 	return true;
 }
 
-static void reject(struct sched *s, uint64_t version_id, uint64_t invocation, enum sched_reject why, uint64_t env)
+static void reject(struct sched *s, struct sched_queue_id of, uint64_t invocation, enum sched_reject why, uint64_t env)
 {
-	sched_decide(s, (struct sched_decision){.kind = DECIDE_REJECT, .invocation = invocation, .version_id = version_id,
-	                                        .why = why, .env = env});
+	sched_decide(s, (struct sched_decision){.kind = DECIDE_REJECT, .invocation = invocation, .version_id = of.version,
+	                                        .tenant_id = of.tenant, .why = why, .env = env});
+}
+
+static void decide_for(struct sched *s, enum sched_decision_kind kind, const struct sched_env *e, uint64_t invocation)
+{
+	sched_decide(s, (struct sched_decision){.kind = kind, .env = e->id, .invocation = invocation, .version_id = e->queue->id.version,
+	                                        .tenant_id = e->queue->id.tenant, .frozen = e->state == ENV_FROZEN});
 }
 
 static void assign(struct sched *s, struct sched_env *e, uint64_t invocation)
 {
-	sched_decide(s, (struct sched_decision){.kind = DECIDE_ASSIGN, .env = e->id, .invocation = invocation,
-	                                        .version_id = e->queue->id, .frozen = e->state == ENV_FROZEN});
+	decide_for(s, DECIDE_ASSIGN, e, invocation);
 	sched_env_move(s, e, ENV_BUSY);
 }
 
 void sched_stop_env(struct sched *s, struct sched_env *e)
 {
-	sched_decide(s, (struct sched_decision){.kind = DECIDE_STOP, .env = e->id, .version_id = e->queue->id,
-	                                        .frozen = e->state == ENV_FROZEN});
+	decide_for(s, DECIDE_STOP, e, 0);
 	sched_env_move(s, e, ENV_STOPPING);
 }
 
@@ -144,17 +148,18 @@ void sched_invoke(struct sched *s, uint64_t now_ns, uint64_t invocation, const s
 {
 	begin(s, now_ns);
 	ASSERT(v->memory_mb > 0);
-	struct sched_queue *q = sched_queue_get(s, v->version_id);
+	struct sched_queue_id id = {v->version_id, v->tenant_id};
+	struct sched_queue *q = sched_queue_get(s, id.version, id.tenant);
 	struct sched_function *f = q ? q->function : sched_function_get(s, v->function_id);
 	enum sched_reject why;
 	if (f && f->reserved != v->reserved)
 		sched_function_reserve(s, f, v->reserved);
 	if (q && q->dropped) {
-		reject(s, v->version_id, invocation, REJECT_GONE, 0);
+		reject(s, id, invocation, REJECT_GONE, 0);
 		return;
 	}
 	if (over_limit(s, v, f, &why)) {
-		reject(s, v->version_id, invocation, why, 0);
+		reject(s, id, invocation, why, 0);
 		return;
 	}
 	struct sched_env *e = q ? LIST_FIRST(&q->idle, struct sched_env, idle_link) : NULL;
@@ -163,7 +168,7 @@ void sched_invoke(struct sched *s, uint64_t now_ns, uint64_t invocation, const s
 		return;
 	}
 	if (v->memory_mb > s->config.memory_mb || !s->config.max_environments) {
-		reject(s, v->version_id, invocation, REJECT_FULL, 0);
+		reject(s, id, invocation, REJECT_FULL, 0);
 		return;
 	}
 	q = q ? q : sched_queue_new(s, v);
@@ -284,18 +289,29 @@ static void reject_waiting(struct sched *s, struct sched_queue *q, enum sched_re
 		reject(s, q->id, sched_waiter_take(s, w), why, 0);
 }
 
-void sched_drop_version(struct sched *s, uint64_t now_ns, uint64_t version_id, bool reject_waiting_too)
+static void drop(struct sched *s, struct sched_queue *q, bool reject_waiting_too)
 {
-	begin(s, now_ns);
-	struct sched_queue *q = sched_queue_get(s, version_id);
-	if (!q)
-		return;
 	q->dropped = true;
 	LIST_FOREACH(pos, &q->idle)
 		sched_stop_env(s, CONTAINER_OF(pos, struct sched_env, idle_link));
 	if (reject_waiting_too)
 		reject_waiting(s, q, REJECT_GONE);
 	sched_queue_try_free(s, q);
+}
+
+void sched_drop_version(struct sched *s, uint64_t now_ns, uint64_t version_id, bool reject_waiting_too)
+{
+	begin(s, now_ns);
+	struct sched_queue *own = sched_queue_get(s, version_id, 0);
+	if (own)
+		drop(s, own, reject_waiting_too);
+	if (!own && s->tenant_queues) {
+		HASH_FOREACH(node, &s->queues) {
+			struct sched_queue *q = HASH_ENTRY(node, struct sched_queue, by_id);
+			if (q->id.version == version_id)
+				drop(s, q, reject_waiting_too);
+		}
+	}
 	finish(s);
 }
 
@@ -332,7 +348,7 @@ void sched_tick(struct sched *s, uint64_t now_ns)
 		sched_stop_env(s, e);
 	while ((e = LIST_FIRST(&s->states[ENV_IDLE], struct sched_env, state_link)) &&
 	       after(e->idle_since_ns, s->config.freeze_after_ns) <= now_ns) {
-		sched_decide(s, (struct sched_decision){.kind = DECIDE_FREEZE, .env = e->id, .version_id = e->queue->id});
+		decide_for(s, DECIDE_FREEZE, e, 0);
 		sched_env_move(s, e, ENV_FROZEN);
 	}
 	finish(s);

@@ -20,6 +20,9 @@
  * Single use: an environment of such a version serves one invocation and is then stopped, never idle again. Each invocation
  * waits for an environment of its own, and the rate of starts does not hold them back.
  *
+ * Tenants: environments of one tenant of a version never serve another's. What is said above of a version holds for each of its
+ * tenants, who have queues of their own; concurrency and the rate of starts are the function's.
+ *
  * Concurrency is counted as Lambda does: an invocation counts from sched_invoke until its environment is idle, dead or
  * stopping, waiting time included. A reservation is a cap, and a guarantee since the functions without one share what
  * sched_set_unreserved gives them. 0 refuses all. A lowered limit refuses new invocations until the count is below it.
@@ -30,7 +33,7 @@
  * that the caller has reported dead meanwhile: STOP and FREEZE are skipped, an ASSIGN's invocation has failed.
  * sched_wake_ns says when sched_tick is due next; earlier or later calls do no harm. `now_ns` never goes back.
  * Environment ids are the scheduler's, never 0, never used again; events for one that is not alive assert, as do events
- * that its state does not allow. Events cost O(log n) at most (a reservation set to 0: all versions); a warm one allocates nothing.
+ * that its state does not allow. Events cost O(log n) at most (a reservation set to 0, and a version of tenants dropped: all queues); a warm one allocates nothing.
  * Everything on one loop's thread. */
 #ifndef MAYFLY_SCHED_SCHED_H
 #define MAYFLY_SCHED_SCHED_H
@@ -58,6 +61,7 @@ struct sched_config {
 /* What the scheduler must know of a function version; given with each invocation, kept by value. */
 struct sched_version {
 	uint64_t version_id, function_id;
+	uint64_t tenant_id; /* 0: the version has no tenants; else unique, never used again for another */
 	unsigned memory_mb; /* of one environment; never changes for a version_id */
 	int reserved;       /* the function's reserved concurrency now, -1 for none; the latest one given counts */
 	bool single_use;    /* never changes for a version_id */
@@ -90,7 +94,7 @@ enum sched_decision_kind {
 
 struct sched_decision {
 	enum sched_decision_kind kind;
-	uint64_t env, invocation, version_id;
+	uint64_t env, invocation, version_id, tenant_id;
 	enum sched_reject why;
 	bool frozen; /* ASSIGN, STOP: the environment is frozen and must be thawed first */
 };

@@ -24,8 +24,12 @@ struct sched_function {
 	uint64_t start_due_ns; /* when all starts so far will be "paid", at one each start_cost_ns: bounds the rate */
 };
 
-struct sched_queue { /* one function version */
-	uint64_t id;
+struct sched_queue_id {
+	uint64_t version, tenant;
+};
+
+struct sched_queue { /* one function version, or one tenant of it; the latter goes when it is empty */
+	struct sched_queue_id id;
 	struct hash_node by_id;
 	struct sched_function *function;
 	unsigned memory_mb;
@@ -70,6 +74,7 @@ struct sched {
 	unsigned unreserved_limit, unreserved_used, waiting;
 	uint64_t start_cost_ns, retry_ns; /* retry_ns: when a start that the rate held back may go on */
 	struct hash functions, queues, waiters;
+	unsigned tenant_queues;           /* of queues */
 	struct list barren, hungry, stale;
 	unsigned barren_count, hungry_count;
 	struct sched_heap uncovered;      /* by arrival: the oldest is refused first */
@@ -100,9 +105,9 @@ unsigned sched_env_total(const struct sched *s);
 
 /* queue.c */
 struct sched_function *sched_function_get(const struct sched *s, uint64_t id);
-struct sched_queue *sched_queue_get(const struct sched *s, uint64_t id);
+struct sched_queue *sched_queue_get(const struct sched *s, uint64_t version_id, uint64_t tenant_id);
 struct sched_queue *sched_queue_new(struct sched *s, const struct sched_version *v);
-void sched_queue_try_free(struct sched *s, struct sched_queue *q); /* when dropped and empty */
+void sched_queue_try_free(struct sched *s, struct sched_queue *q); /* when empty, and dropped or a tenant's */
 void sched_queue_list(struct sched *s, struct sched_queue *q); /* to barren, hungry or neither, by what it has */
 void sched_queue_cover(struct sched *s, struct sched_queue *q); /* restores covered == min(starting, waiting) */
 void sched_function_reserve(struct sched *s, struct sched_function *f, int reserved);
