@@ -63,4 +63,19 @@ TEST(listen_address)
 	CHECK_INT(PARSE(s, err, "--listen", "127.0.0.1:65536"), -1);
 }
 
-TESTS(T(defaults_then_environment_then_options), T(errors_name_the_option), T(listen_address))
+TEST(certificate_and_key_go_together)
+{
+	struct settings s;
+	struct error err = {0};
+	CHECK_INT(PARSE(s, err, "--tls-cert", "c.pem"), -1);
+	CHECK(strstr(err.msg, "--tls-key is missing"));
+	CHECK_INT(PARSE(s, err, "--tls-key", "k.pem"), -1);
+	CHECK(strstr(err.msg, "--tls-cert is missing"));
+	CHECK_INT(PARSE(s, err, "--tls-key", "k.pem", "--tls-cert", "c.pem"), 0);
+	CHECK_STR(settings_scheme(&s), "https");
+	CHECK_INT(PARSE(s, err, "--listen", "127.0.0.1:1"), 0);
+	CHECK_STR(settings_scheme(&s), "http");
+}
+
+TESTS(T(defaults_then_environment_then_options), T(errors_name_the_option), T(listen_address),
+      T(certificate_and_key_go_together))

@@ -101,6 +101,13 @@ static int check_account(const struct settings *s, struct error *err)
 	return 0;
 }
 
+static int check_tls(const struct settings *s, struct error *err)
+{
+	if (!*s->tls_cert == !*s->tls_key)
+		return 0;
+	return error_set(err, ERR_USAGE, "--tls-cert and --tls-key go together; --%s is missing", *s->tls_cert ? "tls-key" : "tls-cert");
+}
+
 int settings_parse(struct settings *s, int argc, char *const argv[], char *const env[], struct error *err)
 {
 	struct settings new = {0};
@@ -115,7 +122,7 @@ int settings_parse(struct settings *s, int argc, char *const argv[], char *const
 	}
 	char host[64];
 	uint16_t port;
-	if (check_account(&new, err) < 0 || settings_listen(&new, host, &port, err) < 0)
+	if (check_account(&new, err) < 0 || check_tls(&new, err) < 0 || settings_listen(&new, host, &port, err) < 0)
 		return -1;
 	*s = new;
 	return 0;
@@ -133,4 +140,9 @@ int settings_listen(const struct settings *s, char host[64], uint16_t *port, str
 	memcpy(host, copy, sizeof copy);
 	*port = (uint16_t)n;
 	return 0;
+}
+
+const char *settings_scheme(const struct settings *s)
+{
+	return *s->tls_cert ? "https" : "http";
 }

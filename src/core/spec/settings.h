@@ -38,5 +38,7 @@ const struct setting_row *settings_rows(size_t *n);
 int settings_parse(struct settings *s, int argc, char *const argv[], char *const env[], struct error *err);
 /* Host (numeric IPv4, or "localhost") and port of `listen`. */
 int settings_listen(const struct settings *s, char host[64], uint16_t *port, struct error *err);
+/* "https" with a certificate, else "http": of the public endpoint. The one inside environments is always plain. */
+const char *settings_scheme(const struct settings *s);
 
 #endif
