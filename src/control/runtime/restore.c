@@ -8,11 +8,10 @@
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/json/write.h"
-#include "core/spec/limits.h"
 
 #define ANSWER_MAX_BYTES 4096u
 
-void runtime_on_restore_next(struct runtime_api *api, struct http_conn *conn)
+void runtime_on_restore_next(struct runtime_api *api, struct http_conn *conn, struct http_request *req, struct str rest)
 {
 	if (api->state != RUNTIME_INIT && api->state != RUNTIME_RESTORE_READY) {
 		runtime_refuse(api, conn, "RestoreReady");
@@ -24,6 +23,7 @@ void runtime_on_restore_next(struct runtime_api *api, struct http_conn *conn)
 	api->next = conn;
 	api->state = RUNTIME_RESTORE_READY;
 	http_park(conn);
+	runtime_follow(conn, &runtime_parked);
 	if (first)
 		api->events->on_restore_parked(api);
 }
@@ -53,23 +53,10 @@ void runtime_api_restore(struct runtime_api *api, const struct runtime_restored 
 	buf_release(&out);
 }
 
-/* ---- POST restore/error ---- */
-
-void runtime_on_restore_error(struct runtime_api *api, struct http_conn *conn)
-{
-	if (api->state != RUNTIME_RESTORING) {
-		runtime_refuse(api, conn, "RuntimeRestoreErrorState");
-		return;
-	}
-	api->state = RUNTIME_RESTORE_ERROR;
-	api->answering = conn;
-	http_read_body(conn, LIMIT_RESPONSE_BYTES);
-}
-
 /* ---- GET credentials ---- */
 
 /* The answer that AWS SDKs expect of AWS_CONTAINER_CREDENTIALS_FULL_URI. */
-void runtime_on_credentials(struct runtime_api *api, struct http_conn *conn)
+void runtime_on_credentials(struct runtime_api *api, struct http_conn *conn, struct http_request *req, struct str rest)
 {
 	struct runtime_credentials c;
 	char expires[40];
