@@ -78,6 +78,8 @@ void log_stream_restore_start(struct log_stream *s, const struct function_versio
 void log_stream_restore_report(struct log_stream *s, uint64_t duration_ns, const char *status, const char *error_type);
 /* START: from here on lines carry the request id, and the tail is collected if wanted. */
 void log_stream_start(struct log_stream *s, const char *request_id, const char *version, bool tail);
+/* Whose environment this is, told by its platform.start records from now on; of a version with tenants, once. */
+void log_stream_tenant(struct log_stream *s, struct str tenant);
 /* What the platform says about a failed invocation: "<message>\n<type>". A timeout says nothing but in its REPORT. */
 void log_stream_fault(struct log_stream *s, const char *request_id, const char *type, const char *message);
 

@@ -45,6 +45,7 @@ struct log_stream {
 	struct log_group *group;
 	struct function_version *version;
 	char name[LOG_STREAM_NAME_MAX];
+	char *tenant;                /* NULL: none */
 	int64_t created_ms;
 	uint64_t segment;            /* the one in which it has `number`; 0: none yet */
 	uint32_t number;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "control/logs/logs_priv.h"
+#include "control/logs/platform_json.h"
 #include "core/base/clock.h"
 #include "core/base/codec.h"
 #include "core/json/write.h"
@@ -12,21 +13,19 @@
 #define LINE_MAX_BYTES 4096u
 #define MB (1024u * 1024u)
 
-enum level { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARN };
-
 static bool is_json(const struct log_stream *s)
 {
 	return s->version->log_format == LOG_FORMAT_JSON;
 }
 
-static enum level wanted_level(const struct log_stream *s)
+static enum platform_level wanted_level(const struct log_stream *s)
 {
 	static const char *const names[] = {"DEBUG", "INFO", "WARN"};
 	for (unsigned i = 0; s->version->system_log_level && i < ARRAY_LEN(names); i++) {
 		if (strcmp(names[i], s->version->system_log_level) == 0)
-			return (enum level)i;
+			return (enum platform_level)i;
 	}
-	return LEVEL_INFO;
+	return PLATFORM_INFO;
 }
 
 static double ms_of(uint64_t ns)
@@ -52,48 +51,17 @@ static uint64_t max_memory_mb(const struct log_report *r)
 	return mb > r->memory_mb ? r->memory_mb : mb;
 }
 
-/* ---- JSON: {"time", "type", "record": {...}} ---- */
-
-struct line {
+/* In JSON format: written unless the version's level is above it. */
+static void write_json(struct log_stream *s, struct platform_event e)
+{
 	struct buf text;
-	struct json_writer w;
-};
-
-static void json_begin(struct line *line, const struct log_stream *s, const char *type)
-{
-	char time[32];
-	buf_init(&line->text, LINE_MAX_BYTES);
-	json_write_init(&line->w, &line->text);
-	json_write_object(&line->w);
-	clock_format(time, sizeof time, "%Y-%m-%dT%H:%M:%S.%LZ", logs_wall_ms(s->group->logs));
-	json_write_key_z(&line->w, "time", time);
-	json_write_key_z(&line->w, "type", type);
-	json_write_key(&line->w, "record");
-	json_write_object(&line->w);
-}
-
-static void json_end(struct line *line, struct log_stream *s, enum level level)
-{
-	json_write_close(&line->w);
-	json_write_close(&line->w);
-	if (json_write_done(&line->w) == 0 && buf_putc(&line->text, '\n') == 0 && level >= wanted_level(s))
-		log_stream_event(s, buf_str(&line->text));
-	buf_release(&line->text);
-}
-
-static void json_ms(struct line *line, const char *key, uint64_t ns)
-{
-	char text[40];
-	int n = snprintf(text, sizeof text, "%.3f", ms_of(ns));
-	json_write_key(&line->w, key);
-	json_write_raw(&line->w, (struct str){text, (size_t)n});
-}
-
-static void json_status(struct line *line, const char *status, const char *error_type)
-{
-	json_write_key_z(&line->w, "status", status ? status : "success");
-	if (error_type)
-		json_write_key_z(&line->w, "errorType", error_type);
+	if (platform_level(&e) < wanted_level(s))
+		return;
+	e.wall_ms = logs_wall_ms(s->group->logs);
+	buf_init(&text, LINE_MAX_BYTES);
+	if (platform_json_write(&text, &e, PLATFORM_NEWEST) == 0 && buf_putc(&text, '\n') == 0)
+		log_stream_event(s, buf_str(&text));
+	buf_release(&text);
 }
 
 /* ---- init ---- */
@@ -137,17 +105,15 @@ static void write_start(struct log_stream *s, const struct function_version *ver
 		log_stream_event(s, (struct str){text, (size_t)n});
 		return;
 	}
-	struct line line;
-	json_begin(&line, s, restore ? "platform.restoreStart" : "platform.initStart");
-	if (!restore) {
-		json_write_key_z(&line.w, "initializationType", initialization_type(version));
-		json_write_key_z(&line.w, "phase", "init");
-	}
-	json_write_key_z(&line.w, "runtimeVersion", name);
-	json_write_key_z(&line.w, "runtimeVersionArn", arn);
-	json_write_key_z(&line.w, "functionName", version->name);
-	json_write_key_z(&line.w, "functionVersion", version->version);
-	json_end(&line, s, LEVEL_INFO);
+	write_json(s, (struct platform_event){
+		.kind = restore ? PLATFORM_RESTORE_START : PLATFORM_INIT_START,
+		.initialization_type = initialization_type(version),
+		.phase = "init",
+		.runtime_version = name,
+		.runtime_version_arn = arn,
+		.function_name = version->name,
+		.function_version = version->version,
+	});
 }
 
 void log_stream_init_start(struct log_stream *s, const struct function_version *version, const struct runtime_found *found)
@@ -161,28 +127,17 @@ void log_stream_restore_start(struct log_stream *s, const struct function_versio
 	write_start(s, version, true);
 }
 
-static void json_restore_done(struct log_stream *s, const char *status, const char *error_type)
-{
-	struct line line;
-	json_begin(&line, s, "platform.restoreRuntimeDone");
-	json_status(&line, status, error_type);
-	json_end(&line, s, status ? LEVEL_WARN : LEVEL_DEBUG);
-}
-
 void log_stream_restore_report(struct log_stream *s, uint64_t duration_ns, const char *status, const char *error_type)
 {
 	char text[512];
 	log_stream_end_line(s);
 	if (is_json(s)) {
-		struct line line;
-		json_restore_done(s, status, error_type);
-		json_begin(&line, s, "platform.restoreReport");
-		json_status(&line, status, error_type);
-		json_write_key(&line.w, "metrics");
-		json_write_object(&line.w);
-		json_ms(&line, "durationMs", duration_ns);
-		json_write_close(&line.w);
-		json_end(&line, s, status ? LEVEL_WARN : LEVEL_INFO);
+		struct platform_event e = {.kind = PLATFORM_RESTORE_RUNTIME_DONE, .status = status, .error_type = error_type};
+		write_json(s, e);
+		e.kind = PLATFORM_RESTORE_REPORT;
+		e.has_duration = true;
+		e.duration_ns = duration_ns;
+		write_json(s, e);
 		return;
 	}
 	int n = snprintf(text, sizeof text, "RESTORE_REPORT Restore Duration: %.2f ms%s%s%s%.200s\n", ms_of(duration_ns),
@@ -196,16 +151,13 @@ void log_stream_init_report(struct log_stream *s, uint64_t duration_ns, bool ins
 	char text[512];
 	log_stream_end_line(s);
 	if (is_json(s)) {
-		struct line line;
-		json_begin(&line, s, "platform.initReport");
-		json_write_key_z(&line.w, "initializationType", initialization_type(s->version));
-		json_write_key_z(&line.w, "phase", phase);
-		json_status(&line, status, error_type);
-		json_write_key(&line.w, "metrics");
-		json_write_object(&line.w);
-		json_ms(&line, "durationMs", duration_ns);
-		json_write_close(&line.w);
-		json_end(&line, s, status ? LEVEL_WARN : LEVEL_DEBUG);
+		struct platform_event e = {.kind = PLATFORM_INIT_RUNTIME_DONE, .initialization_type = initialization_type(s->version),
+		                           .phase = phase, .status = status, .error_type = error_type};
+		write_json(s, e);
+		e.kind = PLATFORM_INIT_REPORT;
+		e.has_duration = true;
+		e.duration_ns = duration_ns;
+		write_json(s, e);
 		return;
 	}
 	int n = snprintf(text, sizeof text, "INIT_REPORT Init Duration: %.2f ms\tPhase: %s\tStatus: %s%s%.200s\n", ms_of(duration_ns),
@@ -235,17 +187,33 @@ void log_stream_start(struct log_stream *s, const char *request_id, const char *
 	s->wants_tail = tail;
 	buf_clear(&s->tail);
 	if (is_json(s)) {
-		struct line line;
-		json_begin(&line, s, "platform.start");
-		json_write_key_z(&line.w, "requestId", request_id);
-		json_write_key_z(&line.w, "functionArn", s->version->arn);
-		json_write_key_z(&line.w, "version", version);
-		json_end(&line, s, LEVEL_INFO);
+		write_json(s, (struct platform_event){.kind = PLATFORM_START, .request_id = request_id, .function_arn = s->version->arn,
+		                                      .version = version, .tenant_id = s->tenant});
 		return;
 	}
 	char text[512];
 	int n = snprintf(text, sizeof text, "START RequestId: %s Version: %s\n", request_id, version);
 	log_stream_event(s, (struct str){text, (size_t)n});
+}
+
+static void json_fault(struct log_stream *s, const char *request_id, const char *type, const char *message)
+{
+	char time[32];
+	struct buf text;
+	struct json_writer w;
+	buf_init(&text, LINE_MAX_BYTES);
+	json_write_init(&w, &text);
+	json_write_object(&w);
+	clock_format(time, sizeof time, "%Y-%m-%dT%H:%M:%S.%LZ", logs_wall_ms(s->group->logs));
+	json_write_key_z(&w, "timestamp", time);
+	json_write_key_z(&w, "level", "ERROR");
+	json_write_key_z(&w, "requestId", request_id);
+	json_write_key_z(&w, "errorType", type);
+	json_write_key_z(&w, "errorMessage", message);
+	json_write_close(&w);
+	if (json_write_done(&w) == 0 && buf_putc(&text, '\n') == 0)
+		log_stream_event(s, buf_str(&text));
+	buf_release(&text);
 }
 
 void log_stream_fault(struct log_stream *s, const char *request_id, const char *type, const char *message)
@@ -255,68 +223,31 @@ void log_stream_fault(struct log_stream *s, const char *request_id, const char *
 		return;
 	char text[1024];
 	if (is_json(s)) {
-		char time[32];
-		struct line line;
-		buf_init(&line.text, LINE_MAX_BYTES);
-		json_write_init(&line.w, &line.text);
-		json_write_object(&line.w);
-		clock_format(time, sizeof time, "%Y-%m-%dT%H:%M:%S.%LZ", logs_wall_ms(s->group->logs));
-		json_write_key_z(&line.w, "timestamp", time);
-		json_write_key_z(&line.w, "level", "ERROR");
-		json_write_key_z(&line.w, "requestId", request_id);
-		json_write_key_z(&line.w, "errorType", type);
-		json_write_key_z(&line.w, "errorMessage", message);
-		json_write_close(&line.w);
-		if (json_write_done(&line.w) == 0 && buf_putc(&line.text, '\n') == 0)
-			log_stream_event(s, buf_str(&line.text));
-		buf_release(&line.text);
+		json_fault(s, request_id, type, message);
 		return;
 	}
 	int n = snprintf(text, sizeof text, "%.700s\n%.200s\n", message, type);
 	log_stream_event(s, (struct str){text, (size_t)n});
 }
 
-static void json_done(struct log_stream *s, const struct log_report *r)
+static void json_end(struct log_stream *s, const struct log_report *r)
 {
-	struct line line;
-	json_begin(&line, s, "platform.runtimeDone");
-	json_write_key_z(&line.w, "requestId", r->request_id);
-	json_status(&line, r->status, r->error_type);
-	json_write_key(&line.w, "metrics");
-	json_write_object(&line.w);
-	json_ms(&line, "durationMs", r->duration_ns);
-	json_write_close(&line.w);
-	json_end(&line, s, r->status ? LEVEL_WARN : LEVEL_DEBUG);
-}
-
-static void json_report(struct log_stream *s, const struct log_report *r)
-{
-	struct line line;
-	json_begin(&line, s, "platform.report");
-	json_write_key_z(&line.w, "requestId", r->request_id);
-	json_write_key(&line.w, "metrics");
-	json_write_object(&line.w);
-	json_ms(&line, "durationMs", r->duration_ns);
-	json_write_key_int(&line.w, "billedDurationMs", (int64_t)log_report_billed_ms(r));
-	json_write_key_int(&line.w, "memorySizeMB", r->memory_mb);
-	json_write_key_int(&line.w, "maxMemoryUsedMB", (int64_t)max_memory_mb(r));
-	if (r->has_init)
-		json_ms(&line, "initDurationMs", r->init_ns);
-	if (r->has_restore) {
-		json_ms(&line, "restoreDurationMs", r->restore_ns);
-		json_write_key_int(&line.w, "billedRestoreDurationMs", (int64_t)ceil_ms(r->billed_restore_ns));
-	}
-	json_write_close(&line.w);
-	if (r->trace_id) {
-		json_write_key(&line.w, "tracing");
-		json_write_object(&line.w);
-		json_write_key_z(&line.w, "spanId", r->segment_id ? r->segment_id : "");
-		json_write_key_z(&line.w, "type", "X-Amzn-Trace-Id");
-		json_write_key_z(&line.w, "value", r->trace_id);
-		json_write_close(&line.w);
-	}
-	json_status(&line, r->status, r->error_type);
-	json_end(&line, s, r->status ? LEVEL_WARN : LEVEL_INFO);
+	struct platform_event e = {.kind = PLATFORM_RUNTIME_DONE, .request_id = r->request_id, .status = r->status,
+	                           .error_type = r->error_type, .has_duration = true, .duration_ns = r->duration_ns};
+	write_json(s, e);
+	e.kind = PLATFORM_REPORT;
+	e.has_billed = true;
+	e.billed_ms = log_report_billed_ms(r);
+	e.memory_mb = r->memory_mb;
+	e.max_memory_mb = max_memory_mb(r);
+	e.has_init = r->has_init;
+	e.init_ns = r->init_ns;
+	e.has_restore = r->has_restore;
+	e.restore_ns = r->restore_ns;
+	e.billed_restore_ms = ceil_ms(r->billed_restore_ns);
+	e.span_id = r->segment_id;
+	e.trace = r->trace_id;
+	write_json(s, e);
 }
 
 /* Hundredths of a millisecond, rounded. Integers: a tenth of what printing a double costs, on every invocation. */
@@ -351,8 +282,7 @@ void log_stream_end(struct log_stream *s, const struct log_report *r)
 {
 	log_stream_end_line(s);
 	if (is_json(s)) {
-		json_done(s, r);
-		json_report(s, r);
+		json_end(s, r);
 	} else {
 		char text[128];
 		int n = snprintf(text, sizeof text, "END RequestId: %.64s\n", r->request_id);

@@ -49,7 +49,14 @@ void log_stream_close(struct log_stream *s)
 	function_version_unref(s->version);
 	buf_release(&s->line);
 	buf_release(&s->tail);
+	free(s->tenant);
 	free(s);
+}
+
+void log_stream_tenant(struct log_stream *s, struct str tenant)
+{
+	ASSERT(!s->tenant);
+	s->tenant = str_dup(tenant);
 }
 
 const char *log_stream_name(const struct log_stream *s)
