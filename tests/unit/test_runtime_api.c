@@ -19,9 +19,11 @@ struct rig {
 	struct runtime_api api;
 	int client;
 	unsigned rounds, ready, answers, errors, idle, init_errors, faults, parked, restore_errors;
-	bool answer_parked; /* inside on_restore_parked */
+	unsigned begun, pieces, full_at; /* full_at: the piece at which there is enough */
+	bool answer_parked, stream; /* inside on_restore_parked; of what is delivered */
 	enum runtime_fault fault;
-	char body[64], type[64], heard[8192];
+	char body[64], type[64], content_type[64], streamed[256], heard[8192];
+	uint64_t streamed_bytes;
 };
 
 static void note(struct rig *r, struct http_blob *blob, struct str type)
@@ -41,6 +43,22 @@ static void on_answer(struct runtime_api *api, struct http_blob *blob, bool erro
 	note(r, blob, type);
 	r->answers++;
 	r->errors += error;
+}
+
+static void on_stream_begin(struct runtime_api *api, struct str content_type)
+{
+	struct rig *r = api->arg;
+	r->begun++;
+	snprintf(r->content_type, sizeof r->content_type, STR_FMT, STR_ARG(content_type.p ? content_type : STR("none")));
+}
+
+static bool on_stream_data(struct runtime_api *api, struct str bytes)
+{
+	struct rig *r = api->arg;
+	size_t have = strlen(r->streamed);
+	snprintf(r->streamed + have, sizeof r->streamed - have, STR_FMT, STR_ARG(bytes));
+	r->streamed_bytes += bytes.n;
+	return ++r->pieces != r->full_at;
 }
 
 static void on_idle(struct runtime_api *api)
@@ -88,7 +106,7 @@ static void credentials(struct runtime_api *api, struct runtime_credentials *out
 
 static const struct runtime_api_events events = {
 	.on_ready = on_ready, .on_answer = on_answer, .on_idle = on_idle, .on_init_error = on_init_error, .on_fault = on_fault,
-	.on_restore_parked = on_restore_parked, .on_restore_error = on_restore_error, .credentials = credentials};
+	.on_stream_begin = on_stream_begin, .on_stream_data = on_stream_data, .on_restore_parked = on_restore_parked, .on_restore_error = on_restore_error, .credentials = credentials};
 
 static int connect_client(struct rig *r)
 {
@@ -156,7 +174,8 @@ static const char *say(struct rig *r, const char *text)
 static void deliver(struct rig *r, const char *id, const char *payload)
 {
 	struct http_blob blob = {.data = strdup(payload), .len = strlen(payload)};
-	struct runtime_event e = {.request_id = id, .function_arn = "arn:f", .trace_id = "Root=1", .deadline_wall_ms = 1234, .payload = &blob};
+	struct runtime_event e = {.request_id = id, .function_arn = "arn:f", .trace_id = "Root=1", .deadline_wall_ms = 1234,
+	                          .stream = r->stream, .payload = &blob};
 	runtime_api_deliver(&r->api, &e);
 }
 
@@ -359,6 +378,112 @@ TEST(trailers_turn_an_answer_into_an_error)
 	CHECK_INT(rig_free(r), 0);
 }
 
+#define STREAM_HEAD \
+	"POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n" \
+	"Lambda-Runtime-Function-Response-Mode: streaming\r\nContent-Type: text/odd\r\n\r\n"
+
+static struct rig *streaming(void)
+{
+	struct rig *r = rig_new();
+	r->stream = true;
+	say(r, NEXT);
+	deliver(r, "id-1", "{}");
+	hear(r);
+	return r;
+}
+
+TEST(a_streamed_answer_goes_on_at_once)
+{
+	struct rig *r = streaming();
+	say(r, STREAM_HEAD);
+	CHECK(r->begun == 1 && r->pieces == 0 && r->api.state == RUNTIME_ANSWERING);
+	CHECK_STR(r->content_type, "text/odd");
+	say(r, "3\r\none\r\n");
+	CHECK_STR(r->streamed, "one");
+	say(r, "3\r\ntwo\r\n");
+	CHECK(r->answers == 0);
+	CHECK(has(say(r, "0\r\n\r\n" NEXT), "202"));
+	CHECK_STR(r->streamed, "onetwo");
+	CHECK(r->answers == 1 && r->errors == 0 && r->idle == 1 && r->faults == 0);
+	CHECK_STR(r->body, "");
+	/* The next event may be answered otherwise. */
+	r->stream = false;
+	deliver(r, "id-2", "{}");
+	hear(r);
+	CHECK(has(say(r, ANSWER("id-2", "42")), "202") && r->begun == 1);
+	CHECK_STR(r->body, "42");
+	CHECK_INT(rig_free(r), 0);
+}
+
+/* By length, and in one write with the head: the same. */
+TEST(a_streamed_answer_with_a_length)
+{
+	struct rig *r = streaming();
+	CHECK(has(say(r, "POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+	                 "Lambda-Runtime-Function-Response-Mode: Streaming\r\n\r\nhello"), "202"));
+	CHECK(r->begun == 1 && r->answers == 1);
+	CHECK_STR(r->streamed, "hello");
+	CHECK_STR(r->content_type, "none");
+	CHECK_INT(rig_free(r), 0);
+}
+
+TEST(a_streamed_answer_waits_for_its_taker)
+{
+	struct rig *r = streaming();
+	r->full_at = 2;
+	say(r, STREAM_HEAD "1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n");
+	CHECK_STR(r->streamed, "ab");
+	CHECK(r->answers == 0 && r->api.stream_paused);
+	runtime_api_resume(&r->api);
+	CHECK(has(hear(r), "202") && r->answers == 1);
+	CHECK_STR(r->streamed, "abc");
+	runtime_api_resume(&r->api); /* harmless */
+	CHECK_INT(rig_free(r), 0);
+}
+
+TEST(an_error_in_mid_stream)
+{
+	struct rig *r = streaming();
+	say(r, STREAM_HEAD "2\r\nhi\r\n0\r\nLambda-Runtime-Function-Error-Type: my own.type\r\n"
+	       "Lambda-Runtime-Function-Error-Body: eyJlIjoxfQ==\r\n\r\n");
+	CHECK(r->answers == 1 && r->errors == 1);
+	CHECK_STR(r->streamed, "hi");
+	CHECK_STR(r->type, "my own.type");
+	CHECK_STR(r->body, "{\"e\":1}");
+	CHECK_INT(rig_free(r), 0);
+}
+
+TEST(a_stream_that_breaks_off)
+{
+	struct rig *r = streaming();
+	say(r, STREAM_HEAD "2\r\nhi\r\n2\r\nh");
+	close(r->client);
+	r->client = connect_client(r);
+	hear(r);
+	CHECK(r->faults == 1 && r->fault == RUNTIME_FAULT_TRUNCATED && r->answers == 0);
+	CHECK_STR(r->streamed, "hih");
+	CHECK_INT(rig_free(r), 0);
+}
+
+TEST(a_stream_past_its_limit)
+{
+	static const char megabyte[1 << 20];
+	struct rig *r = streaming();
+	say(r, "POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: x\r\nContent-Length: 209715201\r\n"
+	       "Lambda-Runtime-Function-Response-Mode: streaming\r\n\r\n");
+	for (uint64_t sent = 0; sent < 209715200; ) {
+		uint64_t left = 209715200 - sent;
+		ssize_t n = send(r->client, megabyte, left < sizeof megabyte ? left : sizeof megabyte, MSG_NOSIGNAL | MSG_DONTWAIT);
+		sent += n > 0 ? (uint64_t)n : 0;
+		hear(r);
+	}
+	CHECK(r->faults == 0);
+	CHECK_INT(r->streamed_bytes, 209715200);
+	CHECK(has(say(r, "x"), "413") && r->faults == 1 && r->fault == RUNTIME_FAULT_TOO_LARGE && r->answers == 0);
+	CHECK_INT(r->streamed_bytes, 209715200);
+	CHECK_INT(rig_free(r), 0);
+}
+
 #define RESTORE_NEXT "GET /2018-06-01/runtime/restore/next HTTP/1.1\r\nHost: x\r\n\r\n"
 #define RESTORE_ERROR(n) \
 	"POST /2018-06-01/runtime/restore/error HTTP/1.1\r\nHost: x\r\nContent-Length: " n "\r\n" \
@@ -479,4 +604,5 @@ TESTS(T(a_runtime_waits_to_be_saved_and_goes_on), T(order_around_the_restore), T
       T(a_restored_process_is_taken_over_while_it_waits), T(next_answer_next), T(wrong_order_and_wrong_id_are_refused), T(errors_carry_their_type), T(init_error_ends_init),
       T(init_error_with_a_late_body), T(init_error_that_is_too_large_or_breaks_off), T(long_texts_wait_whole),
       T(an_event_waits_for_a_runtime_that_reconnects), T(an_undelivered_event_is_freed), T(faults_of_an_answer), T(an_answer_without_room),
-      T(trailers_turn_an_answer_into_an_error))
+      T(trailers_turn_an_answer_into_an_error), T(a_streamed_answer_goes_on_at_once), T(a_streamed_answer_with_a_length),
+      T(a_streamed_answer_waits_for_its_taker), T(an_error_in_mid_stream), T(a_stream_that_breaks_off), T(a_stream_past_its_limit))

@@ -445,6 +445,8 @@ static void renew_waiters(struct invoke *in, struct slot *s)
 	LIST_FOREACH(link, &s->waiters) {
 		struct invocation *inv = CONTAINER_OF(link, struct invocation, link);
 		if (sched_covered(in->sched, (uint64_t)(uintptr_t)inv))
+	inv->streamed = false;
+	*inv->stream_error = '\0';
 			continue;
 		if (inv->renew)
 			inv->renew(inv);
@@ -453,6 +455,12 @@ static void renew_waiters(struct invoke *in, struct slot *s)
 		list_remove(&inv->link);
 		wait_for_environment(in, inv);
 	}
+void invoke_stream_resume(struct invocation *inv)
+{
+	if (inv->worker)
+		worker_stream_resume(inv->worker);
+}
+
 }
 
 static void on_renew(struct ev_defer *defer)

@@ -5,7 +5,6 @@
 #include "control/runtime/runtime_priv.h"
 #include "core/base/check.h"
 #include "core/base/cleanup.h"
-#include "core/base/codec.h"
 #include "core/spec/limits.h"
 
 #define SMALL_PAYLOAD_BYTES 16384u
@@ -91,6 +90,7 @@ void runtime_api_deliver(struct runtime_api *api, const struct runtime_event *ev
 {
 	ASSERT(api->state == RUNTIME_READY && !api->undelivered);
 	snprintf(api->request_id, sizeof api->request_id, "%s", event->request_id);
+	api->may_stream = event->stream;
 	api->state = RUNTIME_RUNNING;
 	if (api->next) {
 		struct http_conn *conn = STEAL_PTR(api->next);
@@ -136,6 +136,10 @@ static void on_answer_post(struct runtime_api *api, struct http_conn *conn, stru
 		fault(api, conn, RUNTIME_FAULT_RESPONSE_MODE);
 		return;
 	}
+	if (mode.p && !error && api->may_stream) {
+		runtime_stream_answer(api, conn, req);
+		return;
+	}
 	api->state = RUNTIME_ANSWERING;
 	api->answering = conn;
 	api->error_answer = error;
@@ -161,26 +165,6 @@ void runtime_on_invocation(struct runtime_api *api, struct http_conn *conn, stru
 		on_answer_post(api, conn, req, error);
 }
 
-/* An error in mid-stream comes as trailers behind the body: type, and the error object in base64. */
-static void take_trailer_error(struct runtime_api *api, struct http_request *req, struct http_blob *blob, struct str *type)
-{
-	struct str given = http_trailer(req, STR(RUNTIME_ERROR_TYPE)), body = http_trailer(req, STR("Lambda-Runtime-Function-Error-Body"));
-	size_t n;
-	if (!given.p)
-		return;
-	api->error_answer = true;
-	*type = runtime_error_type(given);
-	char *object = malloc(body.n / 4 * 3 + 1);
-	if (!object || base64_decode(object, &n, body) < 0) {
-		free(object);
-		return;
-	}
-	free(blob->data);
-	blob->data = object;
-	blob->len = n;
-	object[n] = '\0';
-}
-
 static void on_answer_body(struct runtime_api *api, struct http_conn *conn, struct http_request *req, enum http_body_result result)
 {
 	api->answering = NULL;
@@ -190,7 +174,10 @@ static void on_answer_body(struct runtime_api *api, struct http_conn *conn, stru
 		return;
 	}
 	struct str type = runtime_error_type(http_header(req, STR(RUNTIME_ERROR_TYPE)));
-	take_trailer_error(api, req, &blob, &type);
+	if (runtime_take_trailer_error(req, &blob, &type)) {
+		api->error_answer = true;
+		type = runtime_error_type(type);
+	}
 	api->state = RUNTIME_ANSWERED;
 	/* Replies leave in the order in which they were given: the caller waits for the answer, nobody for the acknowledgement. */
 	api->events->on_answer(api, &blob, api->error_answer, type);
@@ -198,7 +185,7 @@ static void on_answer_body(struct runtime_api *api, struct http_conn *conn, stru
 	http_blob_release(&blob);
 }
 
-static void on_answer_gone(struct runtime_api *api, struct http_conn *conn, enum http_gone why)
+void runtime_on_answer_gone(struct runtime_api *api, struct http_conn *conn, enum http_gone why)
 {
 	if (api->answering != conn)
 		return;
@@ -207,4 +194,4 @@ static void on_answer_gone(struct runtime_api *api, struct http_conn *conn, enum
 	api->events->on_fault(api, RUNTIME_FAULT_TRUNCATED);
 }
 
-static const struct runtime_exchange answer_exchange = {.on_body = on_answer_body, .on_gone = on_answer_gone};
+static const struct runtime_exchange answer_exchange = {.on_body = on_answer_body, .on_gone = runtime_on_answer_gone};

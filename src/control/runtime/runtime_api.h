@@ -22,6 +22,7 @@ struct runtime_event {
 	struct str client_context; /* p NULL: none */
 	struct str tenant_id;      /* the same */
 	int64_t deadline_wall_ms;
+	bool stream;               /* an answer in streaming mode is handed on as it comes; else it is buffered, too */
 	struct http_blob *payload; /* empty: "{}" is sent */
 };
 
@@ -48,6 +49,11 @@ struct runtime_api_events {
 	void (*on_ready)(struct runtime_api *api);  /* the first `next`: init is over */
 	/* The answer (the API must not be released here); `blob` is the callee's. error: it came by /error (or a trailer said so); type "" when none was given. */
 	void (*on_answer)(struct runtime_api *api, struct http_blob *blob, bool error, struct str error_type);
+	/* Of an event with `stream`: the answer begins, in streaming mode; its pieces, valid during the call; then on_answer, whose blob is
+	 * empty or, with an error in mid-stream, the error object (type: as the runtime gave it), or on_fault. The API must not be released in
+	 * the first two. on_stream_data false: enough for now, no more until runtime_api_resume. content_type p NULL: none. */
+	void (*on_stream_begin)(struct runtime_api *api, struct str content_type);
+	bool (*on_stream_data)(struct runtime_api *api, struct str bytes);
 	void (*on_idle)(struct runtime_api *api);   /* `next` after an answer */
 	void (*on_init_error)(struct runtime_api *api, struct http_blob *blob, struct str error_type);
 	void (*on_fault)(struct runtime_api *api, enum runtime_fault fault); /* of the current invocation */
@@ -83,6 +89,9 @@ struct runtime_api {
 	struct http_conn *next;      /* parked GET next, or restore/next */
 	struct http_conn *answering; /* the POST whose body is being read */
 	bool error_answer;
+	bool may_stream;             /* the event's `stream` */
+	bool stream_paused;
+	uint64_t stream_bytes;
 	bool undelivered;            /* an event waits for the runtime to come for it */
 	struct runtime_event event;  /* of the undelivered one */
 	char request_id[40];
@@ -105,6 +114,8 @@ int runtime_api_adopt(struct runtime_api *api, int fd, bool restore_next, struct
 unsigned runtime_api_next_port(const struct runtime_api *api);
 /* Answers restore/next; inside on_restore_parked, or while runtime_api_next_port is not 0. */
 void runtime_api_restore(struct runtime_api *api, const struct runtime_restored *r);
+/* After on_stream_data said false: its taker has room again. Not from inside on_stream_data. */
+void runtime_api_resume(struct runtime_api *api);
 /* Only in state RUNTIME_READY. */
 void runtime_api_deliver(struct runtime_api *api, const struct runtime_event *event);
 

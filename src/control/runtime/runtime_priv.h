@@ -51,6 +51,14 @@ struct str runtime_error_type(struct str given);
 extern const struct runtime_exchange runtime_parked; /* of api->next */
 runtime_handle runtime_on_next, runtime_on_invocation;
 
+void runtime_on_answer_gone(struct runtime_api *api, struct http_conn *conn, enum http_gone why);
+
+/* ---- stream.c ---- */
+
+void runtime_stream_answer(struct runtime_api *api, struct http_conn *conn, struct http_request *req);
+/* An error in mid-stream comes as trailers behind the body: its type, and the error object in base64, which takes the place of *blob. */
+bool runtime_take_trailer_error(struct http_request *req, struct http_blob *blob, struct str *type);
+
 /* ---- report.c ---- */
 
 runtime_handle runtime_on_init_error, runtime_on_restore_error;

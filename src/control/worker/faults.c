@@ -8,6 +8,7 @@
 
 #include "core/base/check.h"
 #include "core/json/write.h"
+#include "core/spec/limits.h"
 
 void fault_simple(struct fault_text *t, const char *type, const char *reason)
 {
@@ -23,10 +24,12 @@ void fault_timeout(struct fault_text *t, unsigned timeout_s)
 	fault_simple(t, "Sandbox.Timedout", reason);
 }
 
-void fault_response_too_large(struct fault_text *t)
+void fault_response_too_large(struct fault_text *t, bool streamed)
 {
-	fault_simple(t, "Function.ResponseSizeTooLarge",
-	             "Response payload size exceeded maximum allowed payload size (6291556 bytes).");
+	char reason[sizeof t->reason];
+	snprintf(reason, sizeof reason, "Response payload size exceeded maximum allowed payload size (%u bytes).",
+	         streamed ? LIMIT_STREAM_BYTES : LIMIT_RESPONSE_BYTES);
+	fault_simple(t, "Function.ResponseSizeTooLarge", reason);
 	t->bare = true;
 }
 

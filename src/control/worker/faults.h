@@ -19,7 +19,7 @@ void fault_timeout(struct fault_text *t, unsigned timeout_s);
 /* How the runtime ended, and what that means to the caller. `log_type` of the REPORT line may differ (out of memory). */
 void fault_exit(struct fault_text *t, const struct ipc_env_exited *how, const char **log_type);
 void fault_simple(struct fault_text *t, const char *type, const char *reason);
-void fault_response_too_large(struct fault_text *t);
+void fault_response_too_large(struct fault_text *t, bool streamed);
 
 #define FAULT_MESSAGE_SIZE 300
 /* The message as the caller and the log see it. */

@@ -46,6 +46,8 @@ void worker_finish_answer(struct worker *w, struct http_blob *answer, bool error
 	inv->phases.answered_ns = clock_mono_ns();
 	inv->outcome = error ? INVOKE_FUNCTION_ERROR : INVOKE_ANSWERED;
 	inv->failure = error ? FAILURE_HANDLER : FAILURE_NONE;
+	if (error && inv->streamed)
+		snprintf(inv->stream_error, sizeof inv->stream_error, STR_FMT, STR_ARG(error_type));
 	inv->answer = *answer;
 	*answer = (struct http_blob){0};
 	worker_drain_log_before_answer(w);
@@ -63,6 +65,8 @@ void worker_finish_fault(struct worker *w, const struct fault_text *t, const cha
 	char message[FAULT_MESSAGE_SIZE];
 	fault_message(message, t, inv->request_id);
 	fault_body(&inv->answer, t, inv->request_id);
+	if (inv->streamed)
+		snprintf(inv->stream_error, sizeof inv->stream_error, "%s", t->type);
 	worker_drain_log(w);
 	log_stream_fault(w->log, inv->request_id, t->type, message);
 	write_report(w, inv, log_status, log_type);
@@ -169,6 +173,28 @@ static void on_answer(struct runtime_api *api, struct http_blob *blob, bool erro
 		worker_finish_answer(w, blob, error, error_type);
 }
 
+static void on_stream_begin(struct runtime_api *api, struct str content_type)
+{
+	struct invocation *inv = ((struct worker *)api->arg)->invocation;
+	if (!inv)
+		return;
+	inv->streamed = true;
+	inv->sink->begin(inv, content_type);
+}
+
+/* Nobody's any more (its time was over, it is being ended): dropped. */
+static bool on_stream_data(struct runtime_api *api, struct str bytes)
+{
+	struct invocation *inv = ((struct worker *)api->arg)->invocation;
+	return !inv || inv->sink->data(inv, bytes);
+}
+
+void worker_stream_resume(struct worker *w)
+{
+	if (w->api_open)
+		runtime_api_resume(&w->api);
+}
+
 static void on_idle(struct runtime_api *api)
 {
 	struct worker *w = api->arg;
@@ -215,7 +241,7 @@ static void on_fault(struct runtime_api *api, enum runtime_fault fault)
 		return;
 	}
 	if (fault == RUNTIME_FAULT_TOO_LARGE)
-		fault_response_too_large(&t);
+		fault_response_too_large(&t, w->invocation->streamed);
 	else if (fault == RUNTIME_FAULT_NO_ROOM)
 		fault_simple(&t, "Sandbox.Failure", "The server has no room for the answer now (--buffer-max)");
 	else
@@ -225,7 +251,8 @@ static void on_fault(struct runtime_api *api, enum runtime_fault fault)
 }
 
 static const struct runtime_api_events events = {
-	.on_ready = on_ready, .on_answer = on_answer, .on_idle = on_idle, .on_init_error = on_init_error, .on_fault = on_fault,
+	.on_ready = on_ready, .on_answer = on_answer, .on_stream_begin = on_stream_begin,
+	.on_stream_data = on_stream_data, .on_idle = on_idle, .on_init_error = on_init_error, .on_fault = on_fault,
 	.on_restore_parked = on_restore_parked, .on_restore_error = on_restore_error, .credentials = credentials};
 
 const struct runtime_api_events *worker_api_events(void)

@@ -347,6 +347,8 @@ void worker_assign(struct worker *w, struct invocation *inv)
 		.payload = &inv->payload,
 	};
 	runtime_api_deliver(&w->api, &event);
+		.tenant_id = inv->tenant,
+		.stream = inv->sink != NULL,
 }
 
 void worker_freeze(struct worker *w)

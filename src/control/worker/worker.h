@@ -151,6 +151,8 @@ void worker_assign(struct worker *w, struct invocation *inv);
 void worker_freeze(struct worker *w);
 void worker_stop(struct worker *w, uint32_t grace_ms);
 /* Inside on_dead: this invocation gets the failed init as its answer, and is logged as one that ran there. */
+/* After the sink of the invocation it runs said false: the function's answer is read on. */
+void worker_stream_resume(struct worker *w);
 void worker_log_failed_start(struct worker *w, struct invocation *inv);
 const char *worker_state_name(enum worker_state state);
 const char *worker_kind_name(enum worker_kind kind);

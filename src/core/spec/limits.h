@@ -9,6 +9,7 @@
 #define LIMIT_EVENT_BYTES 1048576u         /* asynchronous request */
 #define LIMIT_POLICY_BYTES 20480u          /* a function's resource-based policy */
 #define LIMIT_RESPONSE_BYTES 6291556u      /* what the Runtime API takes: the answer plus 100 bytes */
+#define LIMIT_STREAM_BYTES 209715200u      /* an answer in streaming mode */
 #define LIMIT_ENVIRONMENT_BYTES 4096u      /* environment variables, as JSON */
 #define LIMIT_MEMORY_MIN_MB 128u
 #define LIMIT_MEMORY_MAX_MB 10240u
