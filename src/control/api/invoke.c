@@ -10,6 +10,7 @@
 #include "core/spec/limits.h"
 
 #define CLIENT_CONTEXT_MAX 3583
+#define TENANT_HEADER "X-Amz-Tenant-Id"
 
 enum { KIND_RESPONSE, KIND_EVENT, KIND_DRY_RUN };
 
@@ -117,6 +118,7 @@ static void submit(struct api_call *call, const struct registry_target *target)
 	call->body = (struct http_blob){0};
 	inv->tail = str_eqz(api_header(call, "X-Amz-Log-Type"), "Tail");
 	inv->trace_header = keep(call, api_header(call, "X-Amzn-Trace-Id"));
+	inv->tenant = keep(call, api_header(call, TENANT_HEADER));
 	inv->registry = call->api->deps.registry;
 	inv->renew = invoke_renew;
 	inv->done = on_done;
@@ -145,7 +147,8 @@ static void accept_event(struct api_call *call)
 {
 	struct async *async = call->api->deps.async;
 	struct async_event event = {.function = &call->ref, .payload = {call->body.data, call->body.len},
-	                            .trace_header = keep(call, api_header(call, "X-Amzn-Trace-Id"))};
+	                            .trace_header = keep(call, api_header(call, "X-Amzn-Trace-Id")),
+	                            .tenant = keep(call, api_header(call, TENANT_HEADER))};
 	if (!async) {
 		api_fail(call, ERR_UNSUPPORTED, "Invoke with InvocationType Event is not implemented by this server.");
 		return;
@@ -180,7 +183,7 @@ static bool plain(const struct api_call *call)
 	struct function_ref ref;
 	struct str name = api_param(call, "FunctionName");
 	return name.n <= FUNCTION_NAME_MAX && !memchr(name.p, ':', name.n) && call->query_count == 0 &&
-	       function_ref_parse(&ref, name) && is_one_of(api_header(call, "X-Amz-Log-Type"), "None", "Tail", "None") &&
+	       function_ref_parse(&ref, name) && !api_header(call, TENANT_HEADER).p && is_one_of(api_header(call, "X-Amz-Log-Type"), "None", "Tail", "None") &&
 	       is_one_of(api_header(call, "X-Amz-Invocation-Type"), "RequestResponse", "Event", "DryRun");
 }
 
@@ -197,7 +200,8 @@ static bool check_request(struct api_call *call, struct registry_target *target,
 	}
 	if (!read_context(call))
 		return false;
-	if (registry_resolve(call->api->deps.registry, call->ref.name, call->ref.qualifier, target, &err) < 0) {
+	if (registry_resolve(call->api->deps.registry, call->ref.name, call->ref.qualifier, target, &err) < 0 ||
+	    function_version_check_tenant(target->version, api_header(call, TENANT_HEADER), &err) < 0) {
 		api_fail_error(call, &err);
 		return false;
 	}

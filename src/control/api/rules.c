@@ -195,8 +195,11 @@ RULES(rules_layer_versions,
       {.name = "LayerName", .where = IN_PATH, .required = true, .min = 1, .max = 140, .pattern = LAYER_NAME_PATTERN},
       LAYER_FILTERS);
 RULES(rules_page, PAGE(10000));
+#define TENANT \
+	{.name = "X-Amz-Tenant-Id", .shown = "tenantId", .where = IN_HEADER, .min = 1, .max = 256, \
+	 .pattern = "[a-zA-Z0-9\\._:\\/=+\\-@ ]+"}
 RULES(rules_invoke, NAMESPACED_IN_PATH,
       {.name = "X-Amz-Invocation-Type", .shown = "invocationType", .where = IN_HEADER,
        .values = "RequestResponse, Event, DryRun"},
       {.name = "X-Amz-Log-Type", .shown = "logType", .where = IN_HEADER, .values = "None, Tail"},
-      QUALIFIER(QUALIFIER_PATTERN, false));
+      QUALIFIER(QUALIFIER_PATTERN, false), TENANT);

@@ -1,7 +1,7 @@
 /* Asynchronous invocation: events are durable before they are accepted, then invoked, tried again, aged out, and handed to destinations.
  *
  * Store queue "async/FUNCTION" (plain name): one for each function, so that what waits for one is never in the way of another. A stored event:
- * id = request id, body = payload, head = JSON ({"Q": qualifier, "T": trace header, "S": source ARN, "I": the function's incarnation}), note = what
+ * id = request id, body = payload, head = JSON ({"Q": qualifier, "T": trace header, "S": source ARN, "N": tenant, "I": the function's incarnation}), note = what
  * became of it so far (attempts, throttles, last error). Accepted when it was published.
  *
  * The poller. A function with visible events is *active*: it has a limit of invocations in flight, and a window of events in memory of at most
@@ -67,6 +67,7 @@ bool async_busy(const struct async *a);
 struct async_event {
 	const struct function_ref *function; /* name and qualifier; texts live during the call */
 	struct str payload;                  /* valid JSON or empty; lives, unchanged, until the callback. At most LIMIT_EVENT_BYTES */
+	struct str tenant;                   /* of a function with tenants: checked, see function_version_check_tenant; p NULL: none */
 	struct str trace_header;             /* p NULL: none; the lineage in it was checked, see trace.h */
 	char request_id[UUID_SIZE];          /* "" : one is made */
 	struct str source_arn;               /* of a service or function that sent it, for the history; p NULL: a client */

@@ -228,6 +228,7 @@ static int invoke(struct async_item *item, struct error *err)
 	struct invocation *inv = &item->inv;
 	inv->payload = item->body;
 	inv->trace_header = json_value_text(json_object_get(item->head, "T"));
+	inv->tenant = json_value_text(json_object_get(item->head, "N"));
 	inv->done = on_done;
 	inv->arg = item;
 	memcpy(inv->request_id, item->request_id, sizeof inv->request_id);

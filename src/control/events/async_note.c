@@ -23,6 +23,7 @@ int async_head_write(struct buf *out, const struct async_event *event, struct st
 	write_text(&w, "Q", event->function->qualifier);
 	write_text(&w, "T", event->trace_header);
 	write_text(&w, "S", event->source_arn);
+	write_text(&w, "N", event->tenant);
 	json_write_close(&w);
 	return json_write_done(&w);
 }

@@ -299,3 +299,4 @@ struct function_version *config_version(struct config *c, struct error *err)
 	v->code = code_ref(c->code);
 	return c->version = v;
 }
+	v->per_tenant = strcmp(text_of(json, "TenancyConfig", "TenantIsolationMode", ""), "PER_TENANT") == 0;

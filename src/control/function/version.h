@@ -42,6 +42,7 @@ struct function_version {
 	bool snap_start;          /* SnapStart ApplyOn PublishedVersions, and this is a published version */
 	bool single_use;          /* tag mayfly:isolation=invocation: an environment serves one invocation */
 	char code_hex[65];        /* SHA-256 of the package: names the folder below code/ */
+	bool per_tenant;          /* TenancyConfig: each invocation names a tenant, whose environments serve nobody else */
 	const char *dead_letter;  /* DeadLetterConfig.TargetArn; NULL: none */
 	const char *log_group;    /* "/aws/lambda/<name>" */
 	enum function_log_format log_format;
@@ -56,3 +57,5 @@ struct function_version *function_version_ref(struct function_version *v); /* re
 void function_version_unref(struct function_version *v);                   /* NULL is fine */
 
 #endif
+/* -1 and ERR_INVALID with AWS's text, when a version with tenants is invoked without one (p NULL), or one without tenants with one. */
+int function_version_check_tenant(const struct function_version *version, struct str tenant, struct error *err);

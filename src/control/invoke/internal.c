@@ -9,7 +9,8 @@ void invoke_renew(struct invocation *inv)
 {
 	struct registry_target target;
 	struct function_version *old = inv->version;
-	if (strcmp(old->version, "$LATEST") != 0 || registry_resolve(inv->registry, str_from(old->name), STR_NULL, &target, NULL) < 0)
+	if (strcmp(old->version, "$LATEST") != 0 || registry_resolve(inv->registry, str_from(old->name), STR_NULL, &target, NULL) < 0 ||
+	    target.version->per_tenant != old->per_tenant) /* another function of the same name */
 		return;
 	if (inv->invoked_arn == old->arn)
 		inv->invoked_arn = target.version->arn;
@@ -23,6 +24,7 @@ int invoke_internal(struct invoke *invoke, struct registry *registry, const stru
 {
 	struct registry_target target;
 	if (registry_resolve(registry, ref->name, ref->qualifier, &target, err) < 0 ||
+	    function_version_check_tenant(target.version, inv->tenant, err) < 0 ||
 	    invoke_check_recursion(registry, ref->name, inv->trace_header, err) < 0)
 		return -1;
 	inv->version = function_version_ref(target.version);

@@ -6,6 +6,7 @@
 
 #include "control/invoke/account.h"
 #include "control/invoke/dispatch.h"
+#include "control/invoke/tenants.h"
 #include "control/invoke/trace.h"
 #include "core/base/clock.h"
 #include "core/ev/ev.h"
@@ -35,6 +36,7 @@ struct invoke {
 	struct snapshots *snapshots; /* borrowed; NULL: all starts are plain */
 	struct hash slots;
 	struct hash envs; /* sched env id -> struct env */
+	struct tenants tenants; /* of invocations that are not done, and of environments */
 	struct worker *dying;     /* inside on_dead: the one whose failed init may be an answer */
 	struct ev_timer tick;
 	struct list rejected;     /* invocations that were refused, until their callers are told */
@@ -51,6 +53,7 @@ struct env {
 	struct hash_node node;
 	uint64_t id;
 	struct worker *worker;
+	struct tenant *tenant; /* NULL: none */
 	struct ev_defer stop; /* behind the answer to the caller, which is sent at the end of the round, too */
 };
 
@@ -104,6 +107,8 @@ static void finish(struct invoke *in, struct invocation *inv)
 	in->running--;
 	account_invocation(in->deps.metrics, inv);
 	http_blob_release(&inv->payload);
+	tenants_unref(&in->tenants, inv->tenant_ref);
+	inv->tenant_ref = NULL;
 	inv->done(inv);
 	if (in->running == 0 && in->on_drained)
 		in->on_drained(in->drained_arg);
@@ -230,6 +235,7 @@ static void start(struct invoke *in, const struct sched_decision *d)
 	struct env *e = calloc(1, sizeof *e);
 	ASSERT(e);
 	e->id = d->env;
+	e->tenant = tenants_find(&in->tenants, d->tenant_id);
 	ev_defer_init(&e->stop, on_stop);
 	ASSERT(hash_put(&in->envs, &e->node, id_key(&e->id)) == 0);
 	s->quick = choose_image(in, s, image);
@@ -367,6 +373,7 @@ static void on_dead(void *arg, struct worker *w, bool failed, struct worker_fail
 	struct env *e = env_of(in, w->sched_env);
 	hash_remove(&in->envs, &e->node);
 	ev_defer_cancel(&e->stop);
+	struct tenant *tenant = e->tenant;
 	free(e);
 	if (failed && w->kind == WORKER_RESTORED)
 		restore_failed(in, w, failure);
@@ -374,6 +381,7 @@ static void on_dead(void *arg, struct worker *w, bool failed, struct worker_fail
 		init_failed(in, w, failure);
 	else
 		sched_env_dead(in->sched, clock_mono_ns(), w->sched_env);
+	tenants_unref(&in->tenants, tenant);
 	in->dying = w;
 	carry_out(in);
 	in->dying = NULL;
@@ -408,11 +416,19 @@ static void set_trace(struct invocation *inv)
 	trace_next(inv->trace_id, inv->trace_header, str_from(inv->version->arn));
 }
 
+static void set_tenant(struct invoke *in, struct invocation *inv)
+{
+	ASSERT(inv->version->per_tenant == (inv->tenant.n > 0)); /* function_version_check_tenant */
+	inv->tenant_ref = inv->tenant.n ? tenants_ref(&in->tenants, inv->tenant) : NULL;
+	inv->tenant_id = inv->tenant_ref ? inv->tenant_ref->id : 0;
+}
+
 static void wait_for_environment(struct invoke *in, struct invocation *inv)
 {
 	struct sched_version v = {
 		.version_id = inv->version->id,
 		.function_id = inv->version->function_id,
+		.tenant_id = inv->tenant_id,
 		.memory_mb = inv->version->memory_mb,
 		.reserved = inv->reserved,
 		.single_use = inv->version->single_use,
@@ -432,6 +448,7 @@ void invoke_submit(struct invoke *in, struct invocation *inv)
 	inv->failure = FAILURE_NONE;
 	inv->phases = (struct invoke_phases){.submitted_ns = clock_mono_ns()};
 	in->running++;
+	set_tenant(in, inv);
 	wait_for_environment(in, inv);
 	carry_out(in);
 }
@@ -534,6 +551,7 @@ struct invoke *invoke_new(const struct invoke_deps *deps, struct error *err)
 	ev_defer_init(&in->renew, on_renew);
 	hash_init(&in->slots);
 	hash_init(&in->envs);
+	tenants_init(&in->tenants);
 	struct sched_config config = sched_settings(deps);
 	in->sched = sched_new(&config);
 	in->fleet = fleet_new(&in->deps.fleet, &worker_events, in, err);
@@ -567,6 +585,7 @@ void invoke_free(struct invoke *in)
 	}
 	hash_release(&in->slots);
 	hash_release(&in->envs);
+	tenants_release(&in->tenants);
 	free(in);
 }
 

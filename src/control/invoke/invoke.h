@@ -16,9 +16,9 @@ struct invoke;
 void invoke_submit(struct invoke *invoke, struct invocation *inv);
 
 /* An invocation by another part of the program (asynchronous events, mappings): finds version and reservation, fills `inv` and submits it. The
- * caller has set payload, done, arg, trace_header, and request_id or "". `arn_room` (FUNCTION_ARN_MAX) keeps the invoked ARN until
+ * caller has set payload, done, arg, trace_header, tenant, and request_id or "". `arn_room` (FUNCTION_ARN_MAX) keeps the invoked ARN until
  * done. A version that is replaced while it waits is renewed. -1, and nothing submitted: ERR_NOT_FOUND, ERR_CONFLICT
- * (Pending), ERR_RECURSION (a chain that came here for the 17th time, with the recursion config Terminate; the API's callers are checked by
+ * (Pending), ERR_INVALID (a tenant is missing, or not expected), ERR_RECURSION (a chain that came here for the 17th time, with the recursion config Terminate; the API's callers are checked by
  * invoke_check_recursion). `done` must give inv->version back (function_version_unref) and release the answer, as any caller's. */
 struct registry;
 struct function_ref;

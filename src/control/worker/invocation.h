@@ -57,6 +57,7 @@ struct invocation {
 	struct str client_context;        /* JSON text, lives until done; p NULL when none */
 	struct str trace_header;          /* X-Amzn-Trace-Id of the caller, lineage included; p NULL: one is made; lives until done */
 	int reserved;                     /* reserved concurrency of the function, -1 for none */
+	struct str tenant;                /* of a version with tenants, and only there; lives until done; p NULL: none */
 	bool tail;                        /* collect the last 4 KB of its log */
 	/* Called when `version` is dropped while the invocation still waits: puts the version that took its place into
 	 * inv->version (and what hangs on it), giving the old reference back. NULL, or left alone: it runs the old one. */
@@ -86,6 +87,8 @@ struct invocation {
 	/* Private to control/. */
 	struct registry *registry; /* for invoke_renew */
 	struct worker *worker;
+	struct tenant *tenant_ref; /* invoke's; NULL: none */
+	uint64_t tenant_id;        /* 0: none */
 	struct list link;
 };
 

@@ -327,6 +327,9 @@ void worker_assign(struct worker *w, struct invocation *inv)
 	inv->cold = !w->first_done;
 	if (inv->cold) {
 		w->first_done = true;
+		w->tenant_id = inv->tenant_id;
+		if (inv->tenant.p)
+			log_stream_tenant(w->log, inv->tenant);
 		inv->restored = w->kind == WORKER_RESTORED;
 		inv->phases.start_asked_ns = w->asked_ns;
 		inv->phases.sandbox_done_ns = w->sandbox_ns;
@@ -336,6 +339,7 @@ void worker_assign(struct worker *w, struct invocation *inv)
 		inv->phases.restore_ns = worker_restore_ns(w, w->init_ns);
 		inv->phases.sandbox_done_ns = w->init_ns - inv->phases.restore_ns;
 	}
+	ASSERT(w->tenant_id == inv->tenant_id); /* what one tenant left behind is never another's, whatever the scheduler says */
 	ev_timer_at(w->fleet->deps.loop, &w->timer, deadline);
 	log_stream_start(w->log, inv->request_id, w->version->version, inv->tail);
 	struct runtime_event event = {
@@ -343,12 +347,12 @@ void worker_assign(struct worker *w, struct invocation *inv)
 		.function_arn = inv->invoked_arn,
 		.trace_id = inv->trace_id,
 		.client_context = inv->client_context,
+		.tenant_id = inv->tenant,
+		.stream = inv->sink != NULL,
 		.deadline_wall_ms = clock_wall_ms() + (int64_t)((deadline - now) / NS_PER_MS),
 		.payload = &inv->payload,
 	};
 	runtime_api_deliver(&w->api, &event);
-		.tenant_id = inv->tenant,
-		.stream = inv->sink != NULL,
 }
 
 void worker_freeze(struct worker *w)

@@ -86,6 +86,7 @@ struct worker {
 	bool truncated;          /* its answer broke off; waits a little for its exit */
 	bool doomed;             /* its timer ends it; a runtime that asks for more work meanwhile gets none */
 	bool first_done;         /* its first invocation's cold phases were reported */
+	uint64_t tenant_id;      /* of its first invocation, and so of every one; 0: none */
 	bool ordered;            /* its end was an order (worker_stop), not a fault */
 	bool snapshot_asked, snapshot_told; /* of a TEMPLATE */
 	struct {
