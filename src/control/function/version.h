@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/base/error.h"
 #include "core/base/str.h"
 #include "core/spec/runtime.h"
 
@@ -40,9 +41,11 @@ struct function_version {
 	bool outbound;            /* network: tag mayfly:network, else the server's default */
 	enum function_snapshot snapshot;
 	bool snap_start;          /* SnapStart ApplyOn PublishedVersions, and this is a published version */
+	bool per_tenant;          /* TenancyConfig: each invocation names a tenant, whose environments serve nobody else */
 	bool single_use;          /* tag mayfly:isolation=invocation: an environment serves one invocation */
 	char code_hex[65];        /* SHA-256 of the package: names the folder below code/ */
-	bool per_tenant;          /* TenancyConfig: each invocation names a tenant, whose environments serve nobody else */
+	unsigned layer_count;
+	char layer_hex[LIMIT_LAYERS][65]; /* the same of the layers: later ones lie on top of earlier ones */
 	const char *dead_letter;  /* DeadLetterConfig.TargetArn; NULL: none */
 	const char *log_group;    /* "/aws/lambda/<name>" */
 	enum function_log_format log_format;
@@ -54,8 +57,8 @@ struct function_version {
 };
 
 struct function_version *function_version_ref(struct function_version *v); /* returns v */
+/* -1 and ERR_INVALID with AWS's text, when a version with tenants is invoked without one (p NULL), or one without tenants with one. */
+int function_version_check_tenant(const struct function_version *version, struct str tenant, struct error *err);
 void function_version_unref(struct function_version *v);                   /* NULL is fine */
 
 #endif
-/* -1 and ERR_INVALID with AWS's text, when a version with tenants is invoked without one (p NULL), or one without tenants with one. */
-int function_version_check_tenant(const struct function_version *version, struct str tenant, struct error *err);

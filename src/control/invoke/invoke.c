@@ -446,9 +446,9 @@ void invoke_submit(struct invoke *in, struct invocation *inv)
 	set_trace(inv);
 	list_init(&inv->link);
 	inv->failure = FAILURE_NONE;
+	set_tenant(in, inv);
 	inv->phases = (struct invoke_phases){.submitted_ns = clock_mono_ns()};
 	in->running++;
-	set_tenant(in, inv);
 	wait_for_environment(in, inv);
 	carry_out(in);
 }
