@@ -162,11 +162,13 @@ struct rig {
 		void *arg;
 	} image;
 	bool no_images;
+	uint64_t unzip_bytes, code_storage_bytes; /* what a package is unzipped; limit of all packages; 0: 10 bytes, AWS's limit */
 	struct ev_timer patience;
 };
 
 struct unpacking {
 	struct ev_defer defer;
+	uint64_t bytes;
 	registry_unpacked_cb *cb;
 	void *arg;
 };
@@ -174,7 +176,7 @@ struct unpacking {
 static inline void on_unpacking(struct ev_defer *defer)
 {
 	struct unpacking *u = CONTAINER_OF(defer, struct unpacking, defer);
-	u->cb(u->arg, 10, NULL);
+	u->cb(u->arg, u->bytes, NULL);
 	free(u);
 }
 
@@ -186,7 +188,7 @@ static inline void unpack(void *arg, int zip_fd, int folder_fd, const unsigned c
 	hex_encode(hex, sum, SHA256_SIZE);
 	mkdirat(folder_fd, hex, 0755);
 	struct unpacking *u = calloc(1, sizeof *u);
-	*u = (struct unpacking){.cb = cb, .arg = cb_arg};
+	*u = (struct unpacking){.cb = cb, .arg = cb_arg, .bytes = rig->unzip_bytes ? rig->unzip_bytes : 10};
 	ev_defer_init(&u->defer, on_unpacking);
 	ev_defer_run(rig->loop, &u->defer);
 }
@@ -230,7 +232,7 @@ static inline void on_ready(void *arg, const struct registry_loaded *loaded, con
 static inline void load(struct rig *rig)
 {
 	struct registry_deps deps = {.loop = rig->loop, .pool = rig->pool, .kv = &rig->memory.kv, .blobs = rig->blobs,
-	                             .data_dirfd = rig->dirfd, .settings = &rig->settings, .unpack = unpack, .unpack_arg = rig,
+	                             .data_dirfd = rig->dirfd, .code_storage_bytes = rig->code_storage_bytes, .settings = &rig->settings, .unpack = unpack, .unpack_arg = rig,
 	                             .take_image = rig->no_images ? NULL : take_image, .take_image_arg = rig,
 	                             .on_version_dropped = on_dropped, .on_unreserved = on_unreserved, .on_deleted = on_deleted,
 	                             .on_async_changed = on_async_changed, .report_arg = rig};

@@ -13,6 +13,10 @@ struct change {
 	struct http_blob zip;
 	bool has_code, publish, dry_run;
 	char *revision, *code_sha256, *description; /* NULL: not said */
+	struct layer_set layers; /* those that `config` asks for */
+	struct error bad_layers;
+	struct code *code;       /* of `zip`: a reference */
+	uint64_t zip_bytes;
 };
 
 static struct change *change_of(struct op *op)
@@ -26,6 +30,8 @@ static void release(struct op *op)
 	json_decref(c->config);
 	json_decref(c->tags);
 	http_blob_release(&c->zip);
+	layer_set_release(&c->layers);
+	code_unref(c->code);
 	free(c->revision);
 	free(c->code_sha256);
 	free(c->description);
@@ -94,29 +100,40 @@ static int draft_create(struct op *op, struct code *code, uint64_t zip_bytes, st
 	return c->publish ? draft_publish(op, json, code, NULL, err) : 0;
 }
 
-static void on_create_package(void *arg, struct code *code, uint64_t zip_bytes, const struct error *err)
+static void write_create(void *arg, const struct error *err)
 {
 	struct op *op = arg;
+	struct change *c = change_of(op);
 	struct error failure = {0};
-	if (err) {
+	if (err)
 		op_finish(op, err);
-		return;
-	}
-	int rc = draft_create(op, code, zip_bytes, &failure);
-	code_unref(code);
-	if (rc < 0)
+	else if (draft_create(op, c->code, c->zip_bytes, &failure) < 0)
 		op_finish(op, &failure);
 	else
 		op_write(op);
 }
 
-static void start_create(struct op *op)
+static void on_create_package(void *arg, struct code *code, uint64_t zip_bytes, const struct error *err)
 {
-	if (function_find(op->r, op_name(op))) {
-		op_fail(op, ERR_EXISTS, "Function already exist: " STR_FMT, STR_ARG(op_name(op)));
+	struct op *op = arg;
+	struct change *c = change_of(op);
+	if (err) {
+		op_finish(op, err);
 		return;
 	}
-	package_prepare(op->r, &change_of(op)->zip, on_create_package, op);
+	c->code = code;
+	c->zip_bytes = zip_bytes;
+	layer_set_size(op->r, &c->layers, code, write_create, op);
+}
+
+static void start_create(struct op *op)
+{
+	if (function_find(op->r, op_name(op)))
+		op_fail(op, ERR_EXISTS, "Function already exist: " STR_FMT, STR_ARG(op_name(op)));
+	else if (change_of(op)->bad_layers.code)
+		op_finish(op, &change_of(op)->bad_layers);
+	else
+		package_prepare(op->r, &change_of(op)->zip, on_create_package, op);
 }
 
 void registry_create(struct registry *r, struct registry_create *what, registry_done_cb *cb, void *arg)
@@ -128,6 +145,7 @@ void registry_create(struct registry *r, struct registry_create *what, registry_
 	c->zip = what->zip;
 	what->zip = (struct http_blob){0};
 	c->publish = what->publish;
+	layer_set_take(r, &c->config, &c->layers, &c->bad_layers);
 	c->op.start = start_create;
 	c->op.applied = created;
 	c->op.release = release;
@@ -195,14 +213,16 @@ static int draft_update(struct op *op, struct code *code, uint64_t zip_bytes, st
 	return c->publish ? draft_publish(op, json, now, NULL, err) : 0;
 }
 
-static void write_update(struct op *op, struct code *code, uint64_t zip_bytes)
+static void write_update(void *arg, const struct error *err)
 {
-	struct error err = {0};
-	int rc = draft_update(op, code, zip_bytes, &err);
-	code_unref(code);
-	if (rc < 0) {
-		op_finish(op, &err);
-	} else if (change_of(op)->dry_run) {
+	struct op *op = arg;
+	struct change *c = change_of(op);
+	struct error failure = {0};
+	if (err) {
+		op_finish(op, err);
+	} else if (draft_update(op, c->code, c->zip_bytes, &failure) < 0) {
+		op_finish(op, &failure);
+	} else if (c->dry_run) {
 		op->result = config_show(op->draft.latest, STR_NULL, NULL);
 		op_finish(op, NULL);
 	} else {
@@ -210,12 +230,28 @@ static void write_update(struct op *op, struct code *code, uint64_t zip_bytes)
 	}
 }
 
+/* Only what changes code or layers can make both together too large. */
+static void size_update(struct op *op)
+{
+	struct change *c = change_of(op);
+	const struct config *now = op->f->truth.latest;
+	bool own = json_object_get(c->config, "Layers") != NULL;
+	if (own || c->code)
+		layer_set_size(op->r, own ? &c->layers : &now->layers, c->code ? c->code : now->code, write_update, op);
+	else
+		write_update(op, NULL);
+}
+
 static void on_update_package(void *arg, struct code *code, uint64_t zip_bytes, const struct error *err)
 {
-	if (err)
-		op_finish(arg, err);
-	else
-		write_update(arg, code, zip_bytes);
+	struct op *op = arg;
+	if (err) {
+		op_finish(op, err);
+		return;
+	}
+	change_of(op)->code = code;
+	change_of(op)->zip_bytes = zip_bytes;
+	size_update(op);
 }
 
 static void start_update(struct op *op)
@@ -223,10 +259,12 @@ static void start_update(struct op *op)
 	struct change *c = change_of(op);
 	if (!op_begin_change(op, said(c->revision)))
 		return;
-	if (c->has_code)
+	if (c->bad_layers.code)
+		op_finish(op, &c->bad_layers);
+	else if (c->has_code)
 		package_prepare(op->r, &c->zip, on_update_package, op);
 	else
-		write_update(op, NULL, 0);
+		size_update(op);
 }
 
 void registry_update(struct registry *r, struct registry_update *what, registry_done_cb *cb, void *arg)
@@ -240,6 +278,7 @@ void registry_update(struct registry *r, struct registry_update *what, registry_
 	c->publish = what->publish;
 	c->dry_run = what->dry_run;
 	c->revision = what->revision.p ? str_dup(what->revision) : NULL;
+	layer_set_take(r, &c->config, &c->layers, &c->bad_layers);
 	c->op.start = start_update;
 	c->op.applied = updated;
 	c->op.release = release;

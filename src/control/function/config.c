@@ -35,7 +35,11 @@ struct config *config_new(struct function *f, unsigned number, const json_t *jso
 	*c = (struct config){.function = f, .number = number, .json = copy, .len = text.len, .code = code_ref(code),
 	                     .code_bytes = (uint64_t)bytes, .snap_start = number && snap_start_wanted(json),
 	                     .state = snap_start_state(json)};
-	return c;
+	if (layer_set_load(f->registry, json, &c->layers) == 0)
+		return c;
+	config_free(c);
+	error_set(err, ERR_INVALID, "what the layers of function %s hold is not known", f->name);
+	return NULL;
 }
 
 int config_set_text(struct config *c, const json_t *json, struct error *err)
@@ -68,6 +72,7 @@ void config_free(struct config *c)
 		return;
 	config_drop_version(c);
 	code_unref(c->code);
+	layer_set_release(&c->layers);
 	free(c->json);
 	free(c);
 }
@@ -145,6 +150,7 @@ json_t *config_show(const struct config *c, struct str qualifier, struct error *
 	if (c->number)
 		snprintf(version, sizeof version, "%u", c->number);
 	json_object_del(shown, "LatestDescription");
+	layer_set_show(shown);
 	int rc = json_object_set_new(shown, "FunctionName", json_string(f->name));
 	rc |= json_object_set_new(shown, "FunctionArn", json_string(arn));
 	rc |= json_object_set_new(shown, "Version", json_string(version));
@@ -256,6 +262,8 @@ static void pack_version(struct packer *p, struct function_version *v, struct fu
 static void on_version_free(struct function_version *v)
 {
 	code_unref(v->code);
+	for (unsigned i = 0; i < v->layer_count; i++)
+		code_unref(v->layers[i]);
 }
 
 struct function_version *config_version(struct config *c, struct error *err)
@@ -291,12 +299,16 @@ struct function_version *config_version(struct config *c, struct error *err)
 	v->variables = variables;
 	v->variable_count = n;
 	v->snap_start = c->snap_start;
+	v->per_tenant = strcmp(text_of(json, "TenancyConfig", "TenantIsolationMode", ""), "PER_TENANT") == 0;
 	apply_tags(v, c->function);
 	memcpy(v->code_hex, c->code->hex, sizeof v->code_hex);
+	for (unsigned i = 0; i < c->layers.count; i++) {
+		memcpy(v->layer_hex[i], c->layers.codes[i]->hex, sizeof v->layer_hex[i]);
+		v->layers[v->layer_count++] = code_ref(c->layers.codes[i]);
+	}
 	pack_version(&write, v, variables, c, json);
 	v->on_free = on_version_free;
 	v->owner = c->function->registry;
 	v->code = code_ref(c->code);
 	return c->version = v;
 }
-	v->per_tenant = strcmp(text_of(json, "TenancyConfig", "TenantIsolationMode", ""), "PER_TENANT") == 0;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/function/registry_priv.h"
+#include "control/function/layer_priv.h"
 #include "core/base/cleanup.h"
 #include "core/json/value.h"
 
@@ -14,26 +14,13 @@ struct loader {
 	struct registry_loaded loaded;
 	char after[RECORD_KEY_SIZE];
 	size_t sweeping; /* deletions not yet called back */
+	bool in_layers; /* their versions are being listed */
 	bool listed;
 };
 
-static int hex_of_sum(char hex[SHA256_HEX_SIZE], const json_t *json)
-{
-	struct str text = json_value_text(json_object_get(json, "CodeSha256"));
-	unsigned char sum[64];
-	size_t n = 0;
-	if (text.n != BASE64_SIZE(SHA256_SIZE) - 1 || base64_decode(sum, &n, text) < 0 || n != SHA256_SIZE)
-		return -1;
-	hex_encode(hex, sum, n);
-	return 0;
-}
-
 static struct config *load_config(struct function *f, unsigned number, const json_t *json)
 {
-	char hex[SHA256_HEX_SIZE];
-	if (!json_is_object(json) || hex_of_sum(hex, json) < 0)
-		return NULL;
-	struct code *code = code_hold(f->registry, hex, NULL);
+	struct code *code = json_is_object(json) ? code_of_sum(f->registry, json_object_get(json, "CodeSha256")) : NULL;
 	struct config *c = code ? config_new(f, number, json, code, NULL) : NULL;
 	code_unref(code);
 	return c;
@@ -119,6 +106,7 @@ static int load_function(struct registry *r, struct str name, struct str text)
 static void finish(struct loader *l, const struct error *err)
 {
 	struct error failure = {0};
+	l->r->loading = false;
 	if (!err && l->loaded.damaged == 0) /* a damaged record may name packages that others do not */
 		l->loaded.swept_packages = code_sweep(l->r, &failure);
 	l->loaded.functions = l->r->count;
@@ -179,6 +167,40 @@ static void remember(struct loader *l, const struct kv_entry *last)
 	ASSERT(rc == 0);
 }
 
+static void load_layer(struct loader *l, const struct kv_entry *e)
+{
+	struct str version = STR(LAYER_VERSION_PREFIX), layer = STR(LAYER_PREFIX);
+	int rc = str_starts(e->key, version) ? layer_load_version(l->r, str_sub(e->key, version.n, e->key.n), e->value)
+	                                     : layer_load(l->r, str_sub(e->key, layer.n, e->key.n), e->value);
+	l->loaded.damaged += rc < 0;
+}
+
+static void on_layers(void *arg, const struct kv_entry *entries, size_t n, bool more, const struct error *err)
+{
+	struct loader *l = arg;
+	const char *prefix = l->in_layers ? LAYER_VERSION_PREFIX : LAYER_PREFIX;
+	if (err) {
+		finish(l, err);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		load_layer(l, &entries[i]);
+	if (more) {
+		remember(l, &entries[n - 1]);
+		list_next(l, prefix, on_layers);
+		return;
+	}
+	*l->after = '\0';
+	if (!l->in_layers) {
+		l->in_layers = true;
+		list_next(l, LAYER_VERSION_PREFIX, on_layers);
+		return;
+	}
+	l->listed = true;
+	if (l->sweeping == 0)
+		finish(l, NULL);
+}
+
 static void on_versions(void *arg, const struct kv_entry *entries, size_t n, bool more, const struct error *err)
 {
 	struct loader *l = arg;
@@ -193,9 +215,8 @@ static void on_versions(void *arg, const struct kv_entry *entries, size_t n, boo
 		list_next(l, RECORD_VERSION_PREFIX, on_versions);
 		return;
 	}
-	l->listed = true;
-	if (l->sweeping == 0)
-		finish(l, NULL);
+	*l->after = '\0';
+	list_next(l, LAYER_PREFIX, on_layers);
 }
 
 static void on_functions(void *arg, const struct kv_entry *entries, size_t n, bool more, const struct error *err)
@@ -232,5 +253,6 @@ void registry_load(struct registry *r, registry_ready_cb *cb, void *arg)
 	struct loader *l = calloc(1, sizeof *l);
 	ASSERT(l);
 	*l = (struct loader){.r = r, .cb = cb, .arg = arg};
+	r->loading = true;
 	list_next(l, RECORD_PREFIX, on_functions);
 }

@@ -10,6 +10,7 @@
 #include "control/function/registry_priv.h"
 #include "control/function/remove.h"
 #include "core/base/cleanup.h"
+#include "core/json/value.h"
 #include "core/spec/limits.h"
 
 struct package {
@@ -20,6 +21,7 @@ struct package {
 	struct ev_job job;
 	struct code *code; /* a reference */
 	package_cb *cb;
+	package_measured_cb *measured; /* instead of cb: it is there already, and only measured */
 	void *arg;
 };
 
@@ -51,6 +53,12 @@ static void wake(struct code *c)
 
 static void made(struct package *p, const struct error *err)
 {
+	if (p->measured) {
+		p->measured(p->arg, err);
+		code_unref(p->code);
+		free(p);
+		return;
+	}
 	struct code *c = code_ref(p->code); /* stays while others are woken */
 	c->state = err ? CODE_NEW : CODE_READY;
 	finish(p, err);
@@ -71,6 +79,11 @@ static void on_unpacked(void *arg, uint64_t unzipped_bytes, const struct error *
 		error_set(&said, ERR_INVALID, CANNOT_UNZIP " (%.140s)", err->msg);
 	else if (err)
 		said = *err;
+	struct code *c = ((struct package *)arg)->code;
+	if (!err) {
+		c->unzipped_bytes = unzipped_bytes;
+		c->measured = true;
+	}
 	made(arg, err ? &said : NULL);
 }
 
@@ -146,6 +159,13 @@ static void hash_zip(struct ev_job *job)
 	sha256(p->id.sha256, p->zip.data, p->zip.len);
 }
 
+static bool fits_storage(const struct registry *r, size_t more)
+{
+	struct registry_totals now;
+	registry_total(r, &now);
+	return now.code_bytes + more <= (r->deps.code_storage_bytes ? r->deps.code_storage_bytes : LIMIT_CODE_STORAGE_BYTES);
+}
+
 static void on_hashed(struct ev_job *job)
 {
 	struct package *p = CONTAINER_OF(job, struct package, job);
@@ -154,6 +174,8 @@ static void on_hashed(struct ev_job *job)
 		error_set(&err, ERR_INVALID, "Uploaded file must be a non-empty zip");
 	else if (p->zip.len > LIMIT_ZIP_BYTES)
 		error_set(&err, ERR_TOO_LARGE, "Zipped size must be smaller than %u bytes", LIMIT_ZIP_BYTES);
+	else if (!fits_storage(p->r, p->zip.len))
+		error_set(&err, ERR_CODE_STORAGE, "Code storage limit exceeded.");
 	else if (!(p->code = code_get(p->r, &p->id)))
 		error_set(&err, ERR_NO_MEMORY, "no memory for another package");
 	if (err.code)
@@ -172,6 +194,16 @@ void package_prepare(struct registry *r, struct http_blob *zip, package_cb *cb, 
 	ev_pool_submit(r->deps.pool, r->deps.loop, &p->job);
 }
 
+/* Unpacking what is unpacked already only counts its bytes. */
+void package_measure(struct registry *r, struct code *code, package_measured_cb *cb, void *arg)
+{
+	struct package *p = calloc(1, sizeof *p);
+	ASSERT(p);
+	*p = (struct package){.r = r, .id = code->id, .code = code_ref(code), .measured = cb, .arg = arg};
+	list_init(&p->link);
+	blob_open_async(r->deps.blobs, &p->id, on_opened, p);
+}
+
 /* ---- counting ---- */
 
 struct code *code_hold(struct registry *r, const char *hex, struct error *err)
@@ -183,6 +215,18 @@ struct code *code_hold(struct registry *r, const char *hex, struct error *err)
 	else if (c->state == CODE_NEW)
 		c->state = CODE_READY;
 	return c;
+}
+
+struct code *code_of_sum(struct registry *r, const json_t *sum)
+{
+	struct str text = json_value_text(sum);
+	char hex[SHA256_HEX_SIZE];
+	unsigned char bytes[64];
+	size_t n = 0;
+	if (text.n != BASE64_SIZE(SHA256_SIZE) - 1 || base64_decode(bytes, &n, text) < 0 || n != SHA256_SIZE)
+		return NULL;
+	hex_encode(hex, bytes, n);
+	return code_hold(r, hex, NULL);
 }
 
 struct code *code_ref(struct code *c)
@@ -215,7 +259,7 @@ void code_unref(struct code *c)
 	if (!c)
 		return;
 	ASSERT(c->refs > 0);
-	if (--c->refs > 0 || c->state == CODE_DELETING || c->registry->closing)
+	if (--c->refs > 0 || c->state == CODE_DELETING || c->registry->closing || c->registry->loading)
 		return;
 	c->state = CODE_DELETING;
 	c->removal = (struct ev_job){.work = remove_files, .done = on_removed};

@@ -40,8 +40,7 @@ static json_t *row_of(const struct function *f, struct str qualifier)
 
 /* ---- asking ---- */
 
-/* New text of the whole policy, as the API shows it; NULL: no memory. */
-static char *policy_text(json_t *row)
+char *policy_row_text(json_t *row)
 {
 	CLEANUP_JSON json_t *policy = json_pack("{s:s, s:s, s:O}", "Version", "2012-10-17", "Id", "default", "Statement",
 	                                        json_object_get(row, "Statement"));
@@ -51,7 +50,7 @@ static char *policy_text(json_t *row)
 static struct policy *compile(const struct function *f, struct str qualifier)
 {
 	json_t *row = row_of(f, qualifier);
-	CLEANUP_FREE char *text = row ? policy_text(row) : NULL;
+	CLEANUP_FREE char *text = row ? policy_row_text(row) : NULL;
 	return text ? policy_compile(str_from(text), NULL) : NULL;
 }
 
@@ -107,7 +106,7 @@ json_t *registry_policy(struct registry *r, struct str name, struct str qualifie
 		error_set(err, ERR_NOT_FOUND, "The resource you requested does not exist.");
 		return NULL;
 	}
-	CLEANUP_FREE char *text = policy_text(row);
+	CLEANUP_FREE char *text = policy_row_text(row);
 	json_t *shown = text ? json_pack("{s:s, s:O}", "Policy", text, "RevisionId", json_object_get(row, "RevisionId")) : NULL;
 	if (!shown)
 		error_set(err, ERR_NO_MEMORY, "no memory for the policy of function %s", f->name);
@@ -155,7 +154,7 @@ static bool begin(struct op *op)
 	return false;
 }
 
-static size_t find_statement(const json_t *statements, struct str sid)
+size_t policy_row_find(const json_t *statements, struct str sid)
 {
 	size_t i;
 	json_t *one;
@@ -176,7 +175,7 @@ static void write_statements(struct op *op, json_t *statements)
 	json_object_del(rows, p->qualifier);
 	json_t *row = json_pack("{s:s, s:o}", "RevisionId", revision, "Statement", statements);
 	op->draft.policies = rows;
-	CLEANUP_FREE char *text = policy_text(row);
+	CLEANUP_FREE char *text = policy_row_text(row);
 	if (text && strlen(text) > LIMIT_POLICY_BYTES) {
 		json_decref(row);
 		op_fail(op, ERR_POLICY_LENGTH, "The final policy size (%zu) is bigger than the limit (%u).", strlen(text), LIMIT_POLICY_BYTES);
@@ -204,7 +203,7 @@ static void start_add(struct op *op)
 	if (!begin(op))
 		return;
 	json_t *statements = statements_of(op, str_from(p->qualifier));
-	if (find_statement(statements, sid) != SIZE_MAX) {
+	if (policy_row_find(statements, sid) != SIZE_MAX) {
 		json_decref(statements);
 		op_fail(op, ERR_EXISTS, "The statement id (" STR_FMT ") provided already exists. Please provide a new statement id, or remove "
 		        "the existing statement.", STR_ARG(sid));
@@ -234,7 +233,7 @@ static void start_remove(struct op *op)
 	if (!begin(op))
 		return;
 	json_t *statements = statements_of(op, str_from(p->qualifier));
-	size_t at = find_statement(statements, str_from(p->sid));
+	size_t at = policy_row_find(statements, str_from(p->sid));
 	if (at == SIZE_MAX) {
 		json_decref(statements);
 		op_fail(op, ERR_NOT_FOUND, "Statement %s is not found in resource policy.", p->sid);

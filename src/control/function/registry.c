@@ -51,6 +51,7 @@ void registry_free(struct registry *r)
 	hash_release(&r->functions);
 	hash_release(&r->tombstones);
 	hash_release(&r->locks); /* a change that is under way when the program ends was not acknowledged, and is left */
+	layers_free_all(r);
 	code_free_all(r);
 	snap_start_release(r);
 	free(r->sorted);
@@ -351,7 +352,7 @@ void registry_report_async(struct registry *r, const struct function *f)
 
 void registry_total(const struct registry *r, struct registry_totals *out)
 {
-	*out = (struct registry_totals){.functions = r->count};
+	*out = (struct registry_totals){.functions = r->count, .code_bytes = r->layer_bytes};
 	for (size_t i = 0; i < r->count; i++) {
 		const struct function *f = r->sorted[i];
 		out->code_bytes += f->truth.latest->code_bytes;

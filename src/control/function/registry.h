@@ -67,6 +67,7 @@ struct registry_deps {
 	struct kv *kv;
 	struct blob_store *blobs;
 	int data_dirfd; /* code/ is made below it */
+	uint64_t code_storage_bytes; /* of all packages, zipped; 0: AWS's limit */
 	const struct settings *settings;
 
 	/* launcher_unpack has this form, but for its first parameter. ERR_TOO_LARGE: more than max_bytes; ERR_INVALID: not
@@ -122,7 +123,7 @@ size_t registry_count(const struct registry *r);
 unsigned registry_unreserved(const struct registry *r);
 struct registry_totals {
 	size_t functions;
-	uint64_t code_bytes; /* zipped, each version counted */
+	uint64_t code_bytes; /* zipped, each version of functions and layers counted */
 };
 void registry_total(const struct registry *r, struct registry_totals *out);
 /* arn:aws:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER] */

@@ -12,11 +12,13 @@
 #include "core/base/hash.h"
 #include "core/base/list.h"
 #include "core/base/rand.h"
+#include "core/spec/limits.h"
 
 #define RECORD_LIMIT_BYTES (900u * 1024) /* of a function's key: below KV_VALUE_MAX */
 #define UNRESERVED_MIN 100u
 
 struct function;
+struct layer;
 struct op;
 
 /* One package: counted by the configurations and function_versions that need it. */
@@ -28,8 +30,16 @@ struct code {
 	struct blob_id id;
 	enum code_state state;
 	unsigned refs;
+	bool measured;           /* unzipped_bytes is known */
+	uint64_t unzipped_bytes;
 	struct ev_job removal;
 	struct list waiting; /* struct package, until it is ready or deleted */
+};
+
+/* What the layers of a configuration hold, in their order: references. */
+struct layer_set {
+	struct code *codes[LIMIT_LAYERS];
+	unsigned count;
 };
 
 enum config_state { CONFIG_ACTIVE, CONFIG_PENDING, CONFIG_FAILED };
@@ -41,6 +51,7 @@ struct config {
 	char *json;      /* compact text of what is stored */
 	size_t len;
 	struct code *code;
+	struct layer_set layers;
 	uint64_t code_bytes;
 	struct function_version *version; /* made when first wanted */
 	bool snap_start;          /* a published version whose image is taken when it is published */
@@ -106,10 +117,14 @@ struct registry {
 	struct hash functions, tombstones, locks, codes;
 	struct function **sorted; /* by name */
 	size_t count, sorted_cap;
+	struct layer **layers;    /* by name (layer_priv.h) */
+	size_t layer_count;
+	uint64_t layer_bytes;     /* zipped, of all their versions */
 	uint64_t last_id;         /* of functions and versions */
 	unsigned reserved_sum;
 	struct list image_waits;  /* struct image_wait, one for each pending version */
 	bool closing;
+	bool loading;             /* nothing is deleted: a damaged record may be of what others do not name */
 };
 
 /* ---- registry.c ---- */
@@ -170,6 +185,10 @@ bool draft_forget(struct op *op, struct str qualifier);
 
 /* ---- permission.c ---- */
 void function_forget_policies(struct function *f); /* compiled ones */
+/* Of a row {"RevisionId", "Statement": [...]}: new text of the whole policy, as the API shows it (NULL: no memory); place of the
+ * statement with that id, SIZE_MAX: none. */
+char *policy_row_text(json_t *row);
+size_t policy_row_find(const json_t *statements, struct str sid);
 
 /* ---- record.c: the text of a function's key ---- */
 int record_write(struct buf *out, const struct function *f, const struct truth *truth, struct error *err);
@@ -185,12 +204,29 @@ struct package;
 typedef void package_cb(void *arg, struct code *code, uint64_t zip_bytes, const struct error *err);
 /* `zip` is moved in. On success the callee has a reference of `code`. */
 void package_prepare(struct registry *r, struct http_blob *zip, package_cb *cb, void *arg);
+/* Fills code->unzipped_bytes of one that is ready. */
+typedef void package_measured_cb(void *arg, const struct error *err);
+void package_measure(struct registry *r, struct code *code, package_measured_cb *cb, void *arg);
 struct code *code_hold(struct registry *r, const char *hex, struct error *err); /* for loading: ready */
+/* The same, by the base64 text that the API shows. NULL: it is none, or no memory. */
+struct code *code_of_sum(struct registry *r, const json_t *sum);
 struct code *code_ref(struct code *c);
 void code_unref(struct code *c); /* the last one deletes; NULL is fine */
 /* Deletes blobs and folders that no code names; counts them. Blocks: at start only. */
 size_t code_sweep(struct registry *r, struct error *err);
 void code_free_all(struct registry *r);
+
+/* ---- layer_use.c ---- */
+/* Member Layers of *config, texts, becomes what is stored, in a copy that takes its place, and `set` holds their contents. -1:
+ * one of them is not there (`set` holds what came before it). */
+int layer_set_take(struct registry *r, json_t **config, struct layer_set *set, struct error *err);
+int layer_set_load(struct registry *r, const json_t *config, struct layer_set *set); /* from what is stored; -1: damaged */
+void layer_set_release(struct layer_set *set);
+void layer_set_show(json_t *shown); /* takes out what the API does not show */
+/* ERR_INVALID with AWS's text when code and layers together are too large. May call back at once. */
+typedef void layer_sized_cb(void *arg, const struct error *err);
+void layer_set_size(struct registry *r, const struct layer_set *set, struct code *code, layer_sized_cb *cb, void *arg);
+void layers_free_all(struct registry *r);
 
 /* ---- op.c: one change of one function ---- */
 struct op {

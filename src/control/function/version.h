@@ -12,6 +12,7 @@
 
 #include "core/base/error.h"
 #include "core/base/str.h"
+#include "core/spec/limits.h"
 #include "core/spec/runtime.h"
 
 struct function_variable {
@@ -51,9 +52,9 @@ struct function_version {
 	enum function_log_format log_format;
 	const char *app_log_level, *system_log_level; /* JSON format; NULL in text format */
 
-	/* Private to the registry: what keeps the code folder, told when the last reference goes. */
+	/* Private to the registry: what keeps the folders of code and layers, told when the last reference goes. */
 	void (*on_free)(struct function_version *v);
-	void *owner, *code;
+	void *owner, *code, *layers[LIMIT_LAYERS];
 };
 
 struct function_version *function_version_ref(struct function_version *v); /* returns v */

@@ -59,8 +59,12 @@ static void put_defaults(struct env_list *l, const struct function_version *v)
 		put(l, fixed[i][0], fixed[i][1]);
 	if (v->runtime->family == RUNTIME_JAVA) /* it believes LANG, but few machines have that locale; Python and Node.js are UTF-8 anyway */
 		put(l, "LC_ALL", "C.UTF-8");
-	if (v->runtime->family == RUNTIME_NODEJS)
-		put(l, "NODE_PATH", "/opt/nodejs/node20/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:/var/task");
+	if (v->runtime->family == RUNTIME_NODEJS) {
+		char path[160];
+		snprintf(path, sizeof path, "/opt/nodejs/node%u/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:/var/task",
+		         v->runtime->minor);
+		put(l, "NODE_PATH", path);
+	}
 }
 
 /* Reserved names: a function cannot set them. */
@@ -240,12 +244,14 @@ int launch_env_key(const struct function_version *v, const struct settings *sett
 	struct launch_env env = {.version = v, .settings = settings, .template = true};
 	struct runtime_found found;
 	struct buf out;
-	buf_init(&out, LAUNCH_MAX_BYTES + 1024);
+	buf_init(&out, LAUNCH_MAX_BYTES + 2048);
 	int r = encode(&out, &env, &found, err);
 	if (r == 0)
 		/* The role: what an init read with rights that were taken away is not handed on. */
 		r = buf_printf(&out, "memory=%u tmp=%u network=%d layers=%u mode=%d renewal=%llu code=%s role=%s", v->memory_mb, v->ephemeral_mb,
-		               v->outbound, 0u, (int)v->snapshot, (unsigned long long)renewal, v->code_hex, v->role);
+		               v->outbound, v->layer_count, (int)v->snapshot, (unsigned long long)renewal, v->code_hex, v->role);
+	for (unsigned i = 0; r == 0 && i < v->layer_count; i++)
+		r = buf_printf(&out, " layer=%s", v->layer_hex[i]);
 	if (r < 0 && out.overflow)
 		error_set(err, ERR_TOO_LARGE, "the settings of %s are too long for an image", v->name);
 	if (r == 0)

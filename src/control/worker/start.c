@@ -1,6 +1,7 @@
 /* How environments are asked for: plainly, as a template of an image, or from one. */
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "control/worker/launch_env.h"
 #include "control/worker/worker_priv.h"
@@ -21,23 +22,49 @@ static int empty_launch(struct fleet *f, struct error *err)
 	return f->empty_launch_fd;
 }
 
+/* Code, then layers in their order. */
+struct folders {
+	int fds[1 + LIMIT_LAYERS];
+	unsigned count;
+};
+
+static void folders_close(struct folders *o)
+{
+	while (o->count)
+		close(o->fds[--o->count]);
+}
+
+static int folders_open(struct folders *o, const struct fleet *f, const struct function_version *v, struct error *err)
+{
+	for (unsigned i = 0; i <= v->layer_count; i++) {
+		int fd = openat(f->deps.code_fd, i ? v->layer_hex[i - 1] : v->code_hex, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			return error_sys(err, "cannot open the unpacked %s of %s", i ? "layers" : "code", v->name);
+		o->fds[o->count++] = fd;
+	}
+	return 0;
+}
+
 static int ask_launcher(struct worker *w, int launch_fd, struct error *err)
 {
 	struct fleet *f = w->fleet;
 	const struct function_version *v = w->version;
-	CLEANUP_CLOSE int code = openat(f->deps.code_fd, v->code_hex, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (code < 0)
-		return error_sys(err, "cannot open the unpacked code of %s", v->name);
+	struct folders folders CLEANUP(folders_close) = {.count = 0};
+	if (folders_open(&folders, f, v, err) < 0)
+		return -1;
 	struct ipc_env_start start = {
 		.env_id = w->env_id,
 		.memory_mb = v->memory_mb,
 		.ephemeral_mb = v->ephemeral_mb,
 		.network = v->outbound ? NETWORK_OUTBOUND : NETWORK_NONE,
+		.layers = v->layer_count,
 		.how = w->kind == WORKER_RESTORED ? START_RESTORE : w->kind == WORKER_TRIAL ? START_TRIAL : START_PLAIN,
 	};
 	if (worker_is_restored(w))
 		memcpy(start.image, w->image, sizeof start.image);
-	return launcher_start(f->deps.launcher, &start, (int[]){launch_fd, code}, 2, err);
+	int fds[2 + LIMIT_LAYERS] = {launch_fd};
+	memcpy(fds + 1, folders.fds, sizeof folders.fds);
+	return launcher_start(f->deps.launcher, &start, fds, 1 + folders.count, err);
 }
 
 static int begin_plain(struct worker *w, struct error *err)
