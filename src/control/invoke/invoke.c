@@ -445,12 +445,20 @@ void invoke_submit(struct invoke *in, struct invocation *inv)
 		uuid4(inv->request_id);
 	set_trace(inv);
 	list_init(&inv->link);
+	inv->streamed = false;
+	*inv->stream_error = '\0';
 	inv->failure = FAILURE_NONE;
 	set_tenant(in, inv);
 	inv->phases = (struct invoke_phases){.submitted_ns = clock_mono_ns()};
 	in->running++;
 	wait_for_environment(in, inv);
 	carry_out(in);
+}
+
+void invoke_stream_resume(struct invocation *inv)
+{
+	if (inv->worker)
+		worker_stream_resume(inv->worker);
 }
 
 /* ---- versions that are replaced ---- */
@@ -462,8 +470,6 @@ static void renew_waiters(struct invoke *in, struct slot *s)
 	LIST_FOREACH(link, &s->waiters) {
 		struct invocation *inv = CONTAINER_OF(link, struct invocation, link);
 		if (sched_covered(in->sched, (uint64_t)(uintptr_t)inv))
-	inv->streamed = false;
-	*inv->stream_error = '\0';
 			continue;
 		if (inv->renew)
 			inv->renew(inv);
@@ -472,12 +478,6 @@ static void renew_waiters(struct invoke *in, struct slot *s)
 		list_remove(&inv->link);
 		wait_for_environment(in, inv);
 	}
-void invoke_stream_resume(struct invocation *inv)
-{
-	if (inv->worker)
-		worker_stream_resume(inv->worker);
-}
-
 }
 
 static void on_renew(struct ev_defer *defer)
