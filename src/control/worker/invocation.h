@@ -11,6 +11,7 @@
 #include "core/base/rand.h"
 #include "core/http/pool.h"
 
+struct invocation;
 struct registry;
 struct worker;
 
