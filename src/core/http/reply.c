@@ -217,13 +217,23 @@ void http_reply_start(struct http_conn *conn, const struct http_reply *reply, in
 		http_reply_write(conn, reply->pieces[i]);
 }
 
-static void send_chunk(struct http_conn *conn, const struct http_piece *piece)
+static void send_chunk(struct http_conn *conn, const struct http_piece *pieces, unsigned count, size_t bytes)
 {
-	char line[20], *at = put_hex(line, piece->bytes.n);
+	char line[20], *at = put_hex(line, bytes);
 	at = put(at, STR("\r\n"));
 	http_out_copy(conn, (struct str){line, (size_t)(at - line)});
-	http_out_ref(conn, piece);
+	for (unsigned i = 0; i < count; i++)
+		http_out_ref(conn, &pieces[i]);
 	http_out_copy(conn, STR("\r\n"));
+}
+
+static bool has_room(struct http_conn *conn)
+{
+	http_conn_kick(conn);
+	if (conn->queued < conn->server->config->queue_high_bytes)
+		return true;
+	conn->over_high = true;
+	return false;
 }
 
 bool http_reply_write(struct http_conn *conn, struct http_piece piece)
@@ -236,14 +246,25 @@ bool http_reply_write(struct http_conn *conn, struct http_piece piece)
 	if (piece.bytes.n == 0 || conn->no_body)
 		drop_piece(&piece);
 	else if (conn->chunked)
-		send_chunk(conn, &piece);
+		send_chunk(conn, &piece, 1, piece.bytes.n);
 	else
 		http_out_ref(conn, &piece);
-	http_conn_kick(conn);
-	if (conn->queued < conn->server->config->queue_high_bytes)
-		return true;
-	conn->over_high = true;
-	return false;
+	return has_room(conn);
+}
+
+bool http_reply_write_pieces(struct http_conn *conn, const struct http_piece *pieces, unsigned count)
+{
+	size_t bytes = 0;
+	ASSERT(conn->active && conn->replied == REPLY_STREAMING && conn->reply_left == UINT64_MAX);
+	for (unsigned i = 0; i < count; i++)
+		bytes += pieces[i].bytes.n;
+	if (conn->chunked && bytes && !conn->no_body) {
+		send_chunk(conn, pieces, count, bytes);
+		return has_room(conn);
+	}
+	for (unsigned i = 0; i < count; i++)
+		send_piece(conn, &pieces[i]);
+	return has_room(conn);
 }
 
 size_t http_queued(const struct http_conn *conn)

@@ -186,5 +186,7 @@ size_t http_queued(const struct http_conn *conn); /* bytes not yet taken by the 
 void http_reply_end(struct http_conn *conn, const struct http_header *trailers, unsigned trailer_count);
 /* Gives the exchange up: closes at once, so that the peer sees a broken reply. */
 void http_abort(struct http_conn *conn);
+/* The same for several, which go out as one chunk. Not with a content_length. */
+bool http_reply_write_pieces(struct http_conn *conn, const struct http_piece *pieces, unsigned count);
 
 #endif
