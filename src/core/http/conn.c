@@ -37,6 +37,36 @@ static enum step close_when(struct http_conn *conn, bool linger)
 	return STEP_AGAIN;
 }
 
+/* What is left of the conversation is in the clear: our last words to who does not speak TLS, and input that is dropped. */
+static void drop_tls(struct http_conn *conn)
+{
+	http_tls_conn_free(STEAL_PTR(conn->tls));
+}
+
+static enum step step_handshake(struct http_conn *conn)
+{
+	if (conn->server->draining)
+		return close_when(conn, false);
+	switch (http_tls_handshake(conn->tls)) {
+	case TLS_DONE:
+		conn->pool->stats.handshakes++;
+		conn->progress = conn->readable = true;
+		conn->state = S_HEAD;
+		return STEP_AGAIN;
+	case TLS_BLOCKED:
+		return STEP_BLOCKED;
+	case TLS_PLAIN:
+		drop_tls(conn);
+		http_conn_refuse(conn, 400, "this port speaks HTTPS: use https:// in the address");
+		return STEP_AGAIN;
+	case TLS_FAILED:
+		break;
+	}
+	conn->pool->stats.handshakes_failed++;
+	drop_tls(conn);
+	return close_when(conn, true); /* the peer reads the alert that says why */
+}
+
 static enum step fill_head(struct http_conn *conn)
 {
 	if (!http_head_room(conn))
@@ -108,6 +138,11 @@ static enum step step_close(struct http_conn *conn)
 {
 	if (conn->queued)
 		return STEP_BLOCKED;
+	if (conn->tls && http_tls_bye(conn->tls) == TLS_BLOCKED) {
+		conn->blocked = true;
+		return STEP_BLOCKED;
+	}
+	drop_tls(conn);
 	if (!conn->linger_due || conn->eof) {
 		http_conn_kill(conn);
 		return STEP_BLOCKED;
@@ -132,6 +167,7 @@ static const struct {
 	const char *name;
 	enum step (*run)(struct http_conn *conn);
 } steps[] = {
+	[S_HANDSHAKE] = {"handshake", step_handshake},
 	[S_HEAD] = {"head", step_head},
 	[S_BODY] = {"body", http_step_body},
 	[S_WAIT] = {"wait", step_wait},
@@ -147,6 +183,8 @@ static enum http_phase phase_of(const struct http_conn *conn)
 {
 	if (conn->state == S_LINGER)
 		return PHASE_LINGER;
+	if (conn->state == S_HANDSHAKE)
+		return PHASE_HANDSHAKE;
 	if (conn->blocked || conn->state == S_CLOSE)
 		return PHASE_WRITE;
 	if (conn->state == S_HEAD)
@@ -159,6 +197,7 @@ static enum http_phase phase_of(const struct http_conn *conn)
 static unsigned timeout_ms(const struct http_config *config, enum http_phase phase)
 {
 	const unsigned ms[PHASE_COUNT] = {
+		[PHASE_HANDSHAKE] = config->handshake_timeout_ms,
 		[PHASE_IDLE] = config->idle_timeout_ms,   [PHASE_HEAD] = config->head_timeout_ms,
 		[PHASE_BODY] = config->body_timeout_ms,   [PHASE_WRITE] = config->write_timeout_ms,
 		[PHASE_LINGER] = config->linger_timeout_ms ? config->linger_timeout_ms : 1,
@@ -181,6 +220,12 @@ static void place(struct http_conn *conn, bool idle)
 	list_push_back(idle ? &conn->server->idle : &conn->server->conns, &conn->link);
 }
 
+/* Whoever has not asked for anything yet makes room first. */
+static bool may_be_evicted(enum http_phase phase)
+{
+	return phase == PHASE_IDLE || phase == PHASE_HANDSHAKE;
+}
+
 /* At the end of each run: what is the connection waiting for, and until when. */
 static void settle(struct http_conn *conn)
 {
@@ -189,8 +234,8 @@ static void settle(struct http_conn *conn)
 	bool restart = conn->progress && phase != PHASE_LINGER;
 	if (phase != conn->phase || restart) {
 		conn->mark_ns = ev_now_ns(conn->server->loop);
-		if (phase == PHASE_IDLE || conn->phase == PHASE_IDLE)
-			place(conn, phase == PHASE_IDLE);
+		if (may_be_evicted(phase) || may_be_evicted(conn->phase))
+			place(conn, may_be_evicted(phase));
 		conn->phase = (unsigned char)phase;
 		if (conn->x && phase == PHASE_BODY)
 			conn->x->window_seen = conn->x->body_seen;
@@ -304,6 +349,8 @@ static void on_io(struct ev_io *io, unsigned events)
 {
 	struct http_conn *conn = CONTAINER_OF(io, struct http_conn, io);
 	conn->round_bytes = 0;
+	if (conn->tls && http_tls_crossed(conn->tls))
+		events |= EV_READ | EV_WRITE;
 	if (events & (EV_READ | EV_HANGUP))
 		conn->readable = true;
 	if (events & EV_HANGUP)
@@ -377,6 +424,9 @@ void http_conn_kill(struct http_conn *conn)
 	ev_io_stop(&conn->io);
 	ev_timer_stop(&conn->timer);
 	ev_defer_cancel(&conn->defer);
+	if (conn->tls && conn->state == S_HEAD && !conn->queued)
+		(void)http_tls_bye(conn->tls); /* nothing is cut short; whether it arrives is not important */
+	drop_tls(conn);
 	close(conn->io.fd);
 	http_out_clear(conn);
 	if (conn->x)
@@ -407,10 +457,17 @@ static void set_peer(struct http_conn *conn, const struct sockaddr *peer)
 	}
 }
 
+static void free_unused(struct http_conn **conn)
+{
+	if (*conn)
+		drop_tls(*conn);
+	free(*conn);
+}
+
 int http_conn_new(struct http_server *server, struct http_share *share, int fd, struct str received, const void *peer,
                   struct error *err)
 {
-	CLEANUP_FREE struct http_conn *conn = calloc(1, sizeof *conn);
+	CLEANUP(free_unused) struct http_conn *conn = calloc(1, sizeof *conn);
 	CLEANUP_FREE char *stash = received.n ? malloc(received.n) : NULL;
 	if (!conn || (received.n && !stash))
 		return error_set(err, ERR_NO_MEMORY, "no memory for a connection");
@@ -422,6 +479,8 @@ int http_conn_new(struct http_server *server, struct http_share *share, int fd, 
 	list_init(&conn->link);
 	list_init(&conn->share_link);
 	set_peer(conn, peer);
+	if (server->tls && !(conn->tls = http_tls_conn_new(server->tls, fd)))
+		return error_set(err, ERR_NO_MEMORY, "no memory for a connection");
 	if (ev_io_start(server->loop, &conn->io, EV_READ | EV_WRITE | EV_EDGE, err) < 0)
 		return -1;
 	if (received.n) {
@@ -432,7 +491,7 @@ int http_conn_new(struct http_server *server, struct http_share *share, int fd, 
 		conn->stash_fresh = true;
 		http_conn_kick(conn);
 	}
-	conn->state = S_HEAD;
+	conn->state = conn->tls ? S_HANDSHAKE : S_HEAD;
 	list_push_back(&server->conns, &conn->link);
 	server->conn_count++;
 	http_share_join(share, conn);

@@ -12,6 +12,7 @@
 #include "core/base/cleanup.h"
 #include "core/http/chunk.h"
 #include "core/http/server.h"
+#include "core/http/tls_priv.h"
 
 #define INPUT_BYTES 8192u          /* first size of an exchange's input */
 #define BODY_INPUT_BYTES 65536u    /* input of bodies that don't fit there */
@@ -53,10 +54,10 @@ struct http_exchange {
 };
 
 /* Steps of the state machine; the table is in conn.c. */
-enum http_state { S_HEAD, S_BODY, S_WAIT, S_FINISH, S_DISCARD, S_CLOSE, S_LINGER };
+enum http_state { S_HANDSHAKE, S_HEAD, S_BODY, S_WAIT, S_FINISH, S_DISCARD, S_CLOSE, S_LINGER };
 enum http_want { WANT_NOTHING, WANT_WHOLE, WANT_STREAM };
 enum http_replied { REPLY_NONE, REPLY_STREAMING, REPLY_DONE };
-enum http_phase { PHASE_NONE, PHASE_IDLE, PHASE_HEAD, PHASE_BODY, PHASE_WRITE, PHASE_LINGER, PHASE_COUNT };
+enum http_phase { PHASE_NONE, PHASE_HANDSHAKE, PHASE_IDLE, PHASE_HEAD, PHASE_BODY, PHASE_WRITE, PHASE_LINGER, PHASE_COUNT };
 enum step { STEP_AGAIN, STEP_BLOCKED };
 
 /* The connections of a limited listener; lives until both are gone. */
@@ -76,6 +77,7 @@ struct http_conn {
 	struct http_share *share; /* NULL: none */
 	struct list share_link;
 	struct http_pool *pool;
+	struct http_tls_conn *tls; /* NULL: plain */
 	struct http_exchange *x;
 	void *data;
 	char *stash; /* bytes of a head while there is no exchange */

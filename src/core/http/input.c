@@ -9,7 +9,7 @@
 /* The one place that reads from a connection's socket: as read(2). */
 ssize_t http_conn_read(struct http_conn *conn, char *dst, size_t room)
 {
-	return read(conn->io.fd, dst, room);
+	return conn->tls ? http_tls_read(conn->tls, dst, room) : read(conn->io.fd, dst, room);
 }
 
 /* Edge triggered: a short read means that nothing more waits until the next event says so. */
@@ -36,8 +36,8 @@ enum fill http_fill(struct http_conn *conn, char *dst, size_t room, size_t *got)
 		conn->eof = conn->hup = true;
 		return FILL_EOF;
 	}
-	/* With a hang-up seen the end of file is behind these bytes, and no event will tell of it again. */
-	conn->readable = (size_t)n == room || conn->hup;
+	/* With a hang-up seen the end of file is behind these bytes, and no event will tell of it again; of TLS, decrypted bytes may wait. */
+	conn->readable = (size_t)n == room || conn->hup || conn->tls;
 	conn->round_bytes += (size_t)n;
 	conn->pool->stats.bytes_in += (uint64_t)n;
 	*got = (size_t)n;

@@ -122,11 +122,29 @@ static void sent(struct http_conn *conn, size_t n)
 	}
 }
 
+/* A record carries what fits into it: head and body of a small reply go out as one. */
+static ssize_t write_tls(struct http_conn *conn)
+{
+	char record[TLS_RECORD_BYTES];
+	struct http_node *head = conn->out_head;
+	if (!head->next || head->n >= sizeof record)
+		return http_tls_write(conn->tls, head->p, head->n);
+	size_t n = 0;
+	for (struct http_node *node = head; node && n < sizeof record; node = node->next) {
+		size_t take = node->n < sizeof record - n ? node->n : sizeof record - n;
+		memcpy(record + n, node->p, take);
+		n += take;
+	}
+	return http_tls_write(conn->tls, record, n);
+}
+
 /* The one place that writes to a connection's socket: the head of the queue, as send(2). */
 ssize_t http_conn_write(struct http_conn *conn)
 {
 	struct iovec iov[FLUSH_PIECES];
 	struct msghdr msg = {.msg_iov = iov};
+	if (conn->tls)
+		return write_tls(conn);
 	for (struct http_node *node = conn->out_head; node && msg.msg_iovlen < FLUSH_PIECES; node = node->next)
 		iov[msg.msg_iovlen++] = (struct iovec){(void *)node->p, node->n};
 	if (msg.msg_iovlen == 1)

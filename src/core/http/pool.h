@@ -20,6 +20,7 @@ struct http_stats {
 	uint64_t no_room;   /* bodies refused because of max_bytes */
 	uint64_t evicted;   /* idle connections closed to make room for new ones */
 	uint64_t bytes_in, bytes_out;
+	uint64_t handshakes, handshakes_failed; /* of TLS */
 };
 
 struct http_pool {

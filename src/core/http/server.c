@@ -28,6 +28,7 @@ const struct http_config http_config_default = {
 	.queue_high_bytes = 262144,
 	.conns_max = 10000,
 	.idle_timeout_ms = 75000,
+	.handshake_timeout_ms = 10000,
 	.head_timeout_ms = 20000,
 	.body_timeout_ms = 30000,
 	.body_min_bytes_s = 100,
@@ -311,6 +312,11 @@ void http_conn_set_data(struct http_conn *conn, void *data)
 void *http_conn_data(const struct http_conn *conn)
 {
 	return conn->data;
+}
+
+bool http_conn_secure(const struct http_conn *conn)
+{
+	return conn->tls != NULL;
 }
 
 void http_conn_peer(const struct http_conn *conn, char text[HTTP_PEER_SIZE], unsigned *port)
