@@ -38,6 +38,7 @@ struct http_config {
 	size_t queue_high_bytes; /* http_queued at or above: stop writing until on_drain, which comes at half of it */
 	unsigned conns_max;      /* of one server; at it the longest idle one is closed, or accepting waits */
 	unsigned idle_timeout_ms; /* between requests */
+	unsigned handshake_timeout_ms; /* of TLS, from accepting to its end */
 	unsigned head_timeout_ms; /* from the first byte of a head to its last */
 	unsigned body_timeout_ms; /* in each such time a wanted body must bring a byte, and body_min_bytes_s on average */
 	unsigned body_min_bytes_s; /* bytes a second */
@@ -88,6 +89,7 @@ struct http_server {
 	struct list listeners;    /* struct http_listener */
 	struct list conns, idle;  /* conns: exchange in progress; idle: between requests, longest idle first */
 	unsigned conn_count;
+	struct http_tls *tls;     /* tls.h; NULL: plain */
 	bool paused, draining, full;
 	struct ev_timer retry;    /* accepting again after the process ran out of descriptors */
 	struct ev_defer drained;
@@ -128,6 +130,9 @@ struct http_request *http_conn_request(const struct http_conn *conn);
 /* A pointer of the callee's, NULL at on_request. */
 void http_conn_set_data(struct http_conn *conn, void *data);
 void *http_conn_data(const struct http_conn *conn);
+
+/* Whether it came over TLS: links for the peer then begin with https. */
+bool http_conn_secure(const struct http_conn *conn);
 
 /* The peer's address as text ("127.0.0.1", "::1", "unix"), and port. */
 #define HTTP_PEER_SIZE 48
@@ -181,12 +186,12 @@ void http_reply_start(struct http_conn *conn, const struct http_reply *reply, in
 /* Copies `bytes` (release NULL) or takes them by reference. False: queue_high_bytes reached, wait for on_drain (what was
  * given is sent all the same). */
 bool http_reply_write(struct http_conn *conn, struct http_piece piece);
+/* The same for several, which go out as one chunk. Not with a content_length. */
+bool http_reply_write_pieces(struct http_conn *conn, const struct http_piece *pieces, unsigned count);
 size_t http_queued(const struct http_conn *conn); /* bytes not yet taken by the kernel */
 /* Ends it; trailers go out with a chunked one. A reply shorter than its content_length closes the connection. */
 void http_reply_end(struct http_conn *conn, const struct http_header *trailers, unsigned trailer_count);
 /* Gives the exchange up: closes at once, so that the peer sees a broken reply. */
 void http_abort(struct http_conn *conn);
-/* The same for several, which go out as one chunk. Not with a content_length. */
-bool http_reply_write_pieces(struct http_conn *conn, const struct http_piece *pieces, unsigned count);
 
 #endif
