@@ -17,6 +17,7 @@
 #define LIMIT_EPHEMERAL_MIN_MB 512u
 #define LIMIT_EPHEMERAL_MAX_MB 10240u
 #define LIMIT_LAYERS 5u
+#define LIMIT_EXTENSIONS 10u             /* of one environment */
 #define LIMIT_INIT_MS 10000u
 #define LIMIT_FILES 1024u
 #define LIMIT_PROCESSES 1024u
