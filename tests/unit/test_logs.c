@@ -414,8 +414,9 @@ TEST(filters)
 	log_page_release(&page);
 	struct error err = {0};
 	q = (struct logs_filter){.group = STR(GROUP), .pattern = STR("{ $.level = \"ERROR\" }")};
-	CHECK_INT(logs_filter_events(x.logs, &q, &page, &err), -1);
-	CHECK_INT(err.code, ERR_UNSUPPORTED);
+	CHECK_INT(logs_filter_events(x.logs, &q, &page, NULL), 0);
+	CHECK_INT(page.count, 0);
+	log_page_release(&page);
 	q.pattern = STR("\"open");
 	CHECK_INT(logs_filter_events(x.logs, &q, &page, &err), -1);
 	CHECK_INT(err.code, ERR_INVALID);

@@ -1,4 +1,11 @@
-/* CloudWatch's filter patterns for plain text, private to control/logs: `term "a phrase" -excluded ?optional`. */
+/* CloudWatch's filter patterns: what FilterLogEvents, live tail and TestMetricFilter choose events by.
+ *
+ *   ERROR "a phrase" -excluded ?optional %regular expression%     terms
+ *   [ip, user, ..., status = 4* && status != 404, bytes > 1000]    fields parted by blanks
+ *   { $.level = "ERROR" && ($.items[*].price >= 10 || $.user NOT EXISTS) }   members of a JSON event
+ *
+ * Compiled once; one match takes at most logs_pattern_cost() times the work of looking for a word, so that no pattern and no
+ * event can hold up the loop. A compiled pattern is immutable. ERR_INVALID for a pattern that is none. */
 #ifndef MAYFLY_LOGS_PATTERN_H
 #define MAYFLY_LOGS_PATTERN_H
 
@@ -7,22 +14,17 @@
 #include "core/base/error.h"
 #include "core/base/str.h"
 
-#define PATTERN_TERMS 64
+#define LOGS_PATTERN_MAX 1024u
 
-enum pattern_kind { PATTERN_MUST, PATTERN_MUST_NOT, PATTERN_MAY };
+struct pattern;
+struct json_writer;
 
-struct pattern {
-	struct {
-		enum pattern_kind kind;
-		struct str text; /* points into `memory` */
-	} terms[PATTERN_TERMS];
-	unsigned count;
-	bool any_must, any_may;
-	char memory[1024];
-};
-
-/* The empty pattern matches everything. JSON, space-delimited and regular expression patterns are ERR_UNSUPPORTED. */
-int logs_pattern_parse(struct pattern *p, struct str text, struct error *err);
+/* NULL with err. The empty pattern matches everything. */
+struct pattern *logs_pattern_new(struct str text, struct error *err);
+void logs_pattern_free(struct pattern *p); /* NULL is fine */
 bool logs_pattern_matches(const struct pattern *p, struct str message);
+unsigned logs_pattern_cost(const struct pattern *p); /* at least 1 */
+/* Members of a JSON object that is open: what TestMetricFilter extracts from an event that matches, "$.a.b" or "$field". */
+void logs_pattern_extract(const struct pattern *p, struct str message, struct json_writer *w);
 
 #endif

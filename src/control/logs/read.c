@@ -17,7 +17,7 @@ struct walk {
 	struct log_page *page;
 	struct log_range range;
 	unsigned limit;
-	uint64_t page_bytes, scanned_bytes;
+	uint64_t page_bytes, scanned_bytes, scan_max;
 	struct position at; /* where it stopped */
 	bool stopped;       /* by a limit, not by the end */
 	bool (*wants)(struct walk *w, const struct record *r, void *arg);
@@ -59,7 +59,7 @@ static bool take(struct walk *w, const struct record *r, uint64_t segment)
 
 static bool spent(const struct walk *w, const struct reader *r)
 {
-	return w->scanned_bytes + r->scanned_bytes >= LOGS_SCAN_BYTES;
+	return w->scanned_bytes + r->scanned_bytes >= w->scan_max;
 }
 
 static bool is_wanted(struct walk *w, const struct record *rec)
@@ -206,7 +206,7 @@ static bool stream_known(struct walk *w, struct one_stream *s)
 
 int logs_get_events(struct logs *l, const struct logs_get *q, struct log_page *out, struct error *err)
 {
-	struct walk w = {.range = q->range, .wants = wants_number};
+	struct walk w = {.range = q->range, .wants = wants_number, .scan_max = LOGS_SCAN_BYTES};
 	struct one_stream s = {.name = q->stream};
 	struct position start = {0, 0};
 	char kind = q->from_head ? 'f' : 'b';
@@ -239,7 +239,7 @@ int logs_get_events(struct logs *l, const struct logs_get *q, struct log_page *o
 
 struct filter {
 	const struct logs_filter *q;
-	struct pattern pattern;
+	struct pattern *pattern;
 	bool has_request;
 	unsigned char request[16];
 	bool *streams; /* by number in this segment */
@@ -249,7 +249,7 @@ static bool wants_match(struct walk *w, const struct record *r, void *arg)
 {
 	const struct filter *f = arg;
 	return f->streams[r->stream] && (!f->has_request || memcmp(r->request, f->request, sizeof f->request) == 0) &&
-	       logs_pattern_matches(&f->pattern, r->message);
+	       logs_pattern_matches(f->pattern, r->message);
 }
 
 static bool stream_wanted(const struct logs_filter *q, struct str name)
@@ -339,23 +339,30 @@ static int parse_request(struct filter *f, struct str id, struct error *err)
 	return 0;
 }
 
-int logs_filter_events(struct logs *l, const struct logs_filter *q, struct log_page *out, struct error *err)
+static int filter(struct logs *l, struct filter *f, struct log_page *out, struct error *err)
 {
-	struct filter f = {.q = q};
-	struct walk w = {.range = q->range, .wants = wants_match, .arg = &f};
+	const struct logs_filter *q = f->q;
+	struct walk w = {.range = q->range, .wants = wants_match, .arg = f, .scan_max = LOGS_SCAN_BYTES / logs_pattern_cost(f->pattern)};
 	char kind;
-	if (logs_pattern_parse(&f.pattern, q->pattern, err) < 0 || parse_request(&f, q->request_id, err) < 0 ||
-	    (q->token.n && token_parse(q->token, "n", &kind, &w.at, err) < 0))
+	if (parse_request(f, q->request_id, err) < 0 || (q->token.n && token_parse(q->token, "n", &kind, &w.at, err) < 0))
 		return -1;
 	if (view_open(&w.view, l, q->group, err) < 0)
 		return -1;
 	int result = page_begin(&w, out, q->limit, err);
 	if (result == 0)
-		result = filter_all(&w, &f, err);
+		result = filter_all(&w, f, err);
 	if (result == 0 && w.stopped)
 		token_format(out->next, 'n', w.at);
 	if (result < 0)
 		log_page_release(out);
 	view_release(&w.view);
+	return result;
+}
+
+int logs_filter_events(struct logs *l, const struct logs_filter *q, struct log_page *out, struct error *err)
+{
+	struct filter f = {.q = q, .pattern = logs_pattern_new(q->pattern, err)};
+	int result = f.pattern ? filter(l, &f, out, err) : -1;
+	logs_pattern_free(f.pattern);
 	return result;
 }
