@@ -178,6 +178,7 @@ static int check_delivery(struct async *a, const struct delivery *d, struct func
 {
 	const struct settings *s = a->deps.settings;
 	struct registry_async config;
+	struct registry_target target;
 	struct json_check check;
 	if (!function_ref_parse(ref, d->target))
 		return error_set(err, ERR_NOT_FOUND, "no function's ARN: " STR_FMT, STR_ARG(str_sub(d->target, 0, 200)));
@@ -185,10 +186,10 @@ static int check_delivery(struct async *a, const struct delivery *d, struct func
 		return error_set(err, ERR_NOT_FOUND, "a function of another region or account: " STR_FMT, STR_ARG(str_sub(d->target, 0, 180)));
 	if (registry_async(a->deps.registry, ref->name, ref->qualifier, &config, err) < 0 || check_permission(a, d, ref, err) < 0)
 		return -1;
-	if (d->payload.n > LIMIT_EVENT_BYTES)
 	if (registry_resolve(a->deps.registry, ref->name, ref->qualifier, &target, NULL) == 0 &&
 	    function_version_check_tenant(target.version, STR_NULL, err) < 0)
 		return -1;
+	if (d->payload.n > LIMIT_EVENT_BYTES)
 		return error_set(err, ERR_TOO_LARGE, "%zu bytes are too much for an event (%u)", d->payload.n, LIMIT_EVENT_BYTES);
 	if (d->payload.n && json_check_all(&check, d->payload.p, d->payload.n) < 0)
 		return error_set(err, ERR_INVALID, "the event is not JSON");
