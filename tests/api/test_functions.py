@@ -170,7 +170,7 @@ class CreateErrors(ApiCase):
                         "must satisfy enum value set: [PublishedVersions, None]", SnapStart={"ApplyOn": "invalidOption"})
 
     def test_layers(self):
-        layer = "arn:aws:lambda:%s:111111111111:layer:%s"
+        layer = "arn:aws:lambda:%s:000000000000:layer:%s"
         self.invalid("Cannot reference more than 5 layers.", Layers=[layer % (REGION, "l:%d" % i) for i in range(6)])
         self.invalid("Layer version %s does not exist." % (layer % (REGION, "doesnotexist:1")),
                      Layers=[layer % (REGION, "doesnotexist:1")])

@@ -18,7 +18,6 @@ class Reads(ApiCase):
                 ("list_function_url_configs", "FunctionUrlConfigs", {"FunctionName": self.name}),
                 ("list_function_event_invoke_configs", "FunctionEventInvokeConfigs", {"FunctionName": self.name}),
                 ("list_provisioned_concurrency_configs", "ProvisionedConcurrencyConfigs", {"FunctionName": self.name}),
-                ("list_layers", "Layers", {}), ("list_layer_versions", "LayerVersions", {"LayerName": "l"}),
                 ("list_code_signing_configs", "CodeSigningConfigs", {})):
             with self.subTest(call):
                 answer = getattr(self.client, call)(**arguments)
@@ -75,9 +74,6 @@ class Reads(ApiCase):
         self.assertTrue(said.startswith("1 validation error detected: Value 'runtimedoesnotexist' at 'compatibleRuntime' failed to satisfy "
                                         "constraint: Member must satisfy enum value set: [ruby3.5, ruby2.6, dotnetcore1.0, "), said)
         self.assertTrue(said.endswith(", ruby3.4, ruby2.5, python3.6, python2.7]"), said)
-        self.assertEqual(self.client.list_layers(CompatibleRuntime="python3.11")["Layers"], [])
-        self.fails(400, "InvalidParameterValueException", "Layer Version Cannot be less than 1", self.client.get_layer_version, LayerName="l",
-                   VersionNumber=0)
 
     def test_resources_of_other_kinds(self):
         arn = "arn:aws:lambda:us-east-1:000000000000:"
@@ -112,7 +108,7 @@ class Missing(ApiCase):
                     missing.append(operation)
                     self.assertEqual((headers["x-amzn-errortype"], json.loads(body)["Message"]),
                                      ("NotImplementedException", "The operation %s is not implemented by this server." % operation))
-        self.assertIn("PublishLayerVersion", missing)
+        self.assertIn("CreateCapacityProvider", missing)
         self.assertNotIn("CreateFunction", missing)
 
 

@@ -29,18 +29,19 @@ struct api_call;
 /* ---- parameters and their constraints ---- */
 
 enum rule_where { IN_BODY, IN_PATH, IN_QUERY, IN_HEADER };
-enum rule_type { IS_STRING, IS_INTEGER, IS_BOOL, IS_STRINGS, IS_STRING_MAP, IS_WEIGHT_MAP, IS_OBJECT };
+enum rule_type { IS_STRING, IS_INTEGER, IS_BOOL, IS_STRINGS, IS_STRING_MAP, IS_WEIGHT_MAP, IS_OBJECT, IS_LIST, IS_DOUBLE, IS_TIMESTAMP };
 
 /* One row for a member of an operation's input, in the model's order. The name that errors show is `name` with each part's
  * first letter in lower case. */
 struct api_rule {
-	const char *name; /* "VpcConfig.SubnetIds": a path in the body; or the name of a path part, query or header */
+	const char *name; /* "VpcConfig.SubnetIds", "Filters[].Pattern" (of each in a list): a path in the body; or the name of a path part, query or header */
 	const char *shown; /* NULL: derived from name */
 	const char *values; /* "a, b": enumeration, in the order in which AWS shows it; or NULL */
 	const char *pattern;
 	double min, max;  /* of a number, a text's or list's length; both 0: none; max < min: no upper one */
 	double item_min, item_max; /* lengths of a list's texts; as above */
 	const char *item_values, *item_pattern;
+	const char *item_shown; /* what AWS shows instead of item_values, and of all constraints together; or NULL */
 	uint8_t where, type;
 	bool required;
 };
@@ -119,6 +120,7 @@ struct api_call {
 	struct invocation inv;
 	struct function_ref ref;
 	const char *bad_payload;
+	bool stream_full; /* the client has enough for now */
 	char arn[FUNCTION_ARN_MAX];
 };
 
@@ -170,12 +172,27 @@ void api_invoke_check(struct api_call *call);   /* the payload; any thread */
 void api_invoke_checked(struct api_call *call); /* after that: on the loop */
 void api_invoke_too_large(struct api_call *call, struct http_request *req);
 
+bool api_is_stream(const struct api_call *call); /* InvokeWithResponseStream, which goes the same way */
+#define API_INVOKE_HEADERS 4
+/* What both answers have in common; returns how many. */
+unsigned api_invoke_headers(const struct api_call *call, struct http_header headers[API_INVOKE_HEADERS]);
+
+/* ---- stream.c ---- */
+extern const struct invocation_sink api_stream_sink;
+/* The client has taken what it was sent, or has gone. */
+void api_stream_flow(struct api_call *call);
+/* Of an invocation that was not refused: the reply is sent, and the connection forgotten. */
+void api_stream_done(struct api_call *call);
+
 /* Checks beyond the rows; false: answered. */
 bool api_check_configuration(struct api_call *call, bool create);
 bool api_check_tags(struct api_call *call, const json_t *tags);
 /* FunctionConfiguration out of the request: all that is not about the request itself. Over `now` (borrowed), what is
  * configured; NULL: a new function, with all defaults. NULL when out of memory. */
 json_t *api_configuration(struct api_call *call, struct str name, const json_t *now);
+
+/* Another account's layer: no policy allows the operation. Answers. */
+void api_layer_denied(struct api_call *call, struct str arn);
 
 /* Link to a package, good for ten minutes, for clients that do not sign; in the call's arena. NULL: no memory. */
 const char *api_link(struct api_call *call, const struct blob_id *id);
@@ -213,11 +230,12 @@ bool api_mayfly_known(struct api_call *call, const struct http_request *req);
 	X(get_function_event_invoke_config) X(put_function_event_invoke_config) X(update_function_event_invoke_config) \
 	X(delete_function_event_invoke_config) X(list_function_event_invoke_configs) X(list_event_source_mappings) \
 	X(get_event_source_mapping) X(get_provisioned_concurrency_config) X(list_provisioned_concurrency_configs) \
-	X(get_runtime_management_config) X(get_function_recursion_config) X(get_function_scaling_config) X(list_layers) \
+	X(get_runtime_management_config) X(get_function_recursion_config) X(get_function_scaling_config) X(list_layers) X(publish_layer_version) X(get_layer_version_by_arn) \
+	X(delete_layer_version) X(add_layer_version_permission) X(remove_layer_version_permission) X(get_layer_version_policy) \
 	X(list_layer_versions) X(get_layer_version) X(list_code_signing_configs) X(get_code_signing_config) \
 	X(list_capacity_providers) X(get_capacity_provider) X(list_durable_executions_by_function) \
 	X(create_event_source_mapping) X(update_event_source_mapping) X(delete_event_source_mapping) X(add_permission) \
-	X(remove_permission) X(put_function_recursion_config)
+	X(invoke_with_response_stream) X(remove_permission) X(put_function_recursion_config)
 #define X(name) void api_##name(struct api_call *call);
 HANDLERS(X)
 #undef X

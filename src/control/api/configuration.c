@@ -4,6 +4,7 @@
 
 #include "control/api/api_priv.h"
 #include "control/api/rules.h"
+#include "control/function/layer.h"
 #include "control/logs/logs.h"
 #include "core/base/cleanup.h"
 #include "core/json/value.h"
@@ -85,32 +86,54 @@ static bool check_variables(struct api_call *call)
 	return fine;
 }
 
-/* "arn:aws:lambda:REGION:..." */
-static bool other_region(const struct api_call *call, struct str arn)
+static bool check_layer(struct api_call *call, struct str arn)
 {
-	struct str part = STR_NULL;
-	for (unsigned i = 0; i < 4; i++)
-		str_split(&arn, ':', &part);
-	return !str_eqz(part, call->api->deps.settings->region);
+	const struct settings *s = call->api->deps.settings;
+	struct layer_ref ref;
+	bool known = layer_ref_parse(&ref, arn);
+	if (known && !str_eqz(ref.account, s->account))
+		api_layer_denied(call, arn);
+	else if (known && !str_eqz(ref.region, s->region))
+		api_fail(call, ERR_INVALID, "Layers are not in the same region as the function. Layers are expected to be in region %s.", s->region);
+	else if (!known || !registry_layer_exists(call->api->deps.registry, ref.name, ref.number))
+		api_fail(call, ERR_INVALID, "Layer version " STR_FMT " does not exist.", STR_ARG(arn));
+	else
+		return true;
+	return false;
 }
 
-/* No layer was ever published here. */
+/* "...:layer:NAME:VERSION": the same but for what is behind the last colon. */
+static bool same_layer(struct str a, struct str b)
+{
+	while (a.n && a.p[a.n - 1] != ':')
+		a.n--;
+	while (b.n && b.p[b.n - 1] != ':')
+		b.n--;
+	return str_eq(a, b);
+}
+
 static bool check_layers(struct api_call *call)
 {
 	const json_t *layers = json_object_get(call->json, "Layers");
-	struct str first = json_value_text(json_array_get(layers, 0));
+	size_t i;
+	json_t *one;
 	if (json_array_size(layers) > LIMIT_LAYERS) {
 		api_fail(call, ERR_INVALID, "Cannot reference more than %u layers.", LIMIT_LAYERS);
 		return false;
 	}
-	if (!first.p)
-		return true;
-	if (other_region(call, first))
-		api_fail(call, ERR_INVALID, "Layers are not in the same region as the function. Layers are expected to be in region %s.",
-		         call->api->deps.settings->region);
-	else
-		api_fail(call, ERR_INVALID, "Layer version " STR_FMT " does not exist.", STR_ARG(first));
-	return false;
+	json_array_foreach(layers, i, one) {
+		if (!check_layer(call, json_value_text(one)))
+			return false;
+		for (size_t k = 0; k < i; k++) {
+			struct str before = json_value_text(json_array_get(layers, k));
+			if (!same_layer(before, json_value_text(one)))
+				continue;
+			api_fail(call, ERR_INVALID, "Two different versions of the same layer are not allowed to be referenced in the same function. "
+			         STR_FMT " and %s are versions of the same layer.", STR_ARG(before), json_string_value(one));
+			return false;
+		}
+	}
+	return true;
 }
 
 bool api_check_tags(struct api_call *call, const json_t *tags)

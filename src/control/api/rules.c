@@ -1,38 +1,6 @@
-#include "control/api/rules.h"
+#include "control/api/rules_parts.h"
 
-/* Source: botocore's model of 2015-03-31, with the patterns as AWS's errors show them. */
-#define REGION "((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?"
-#define NAME_PATTERN "(arn:(aws[a-zA-Z-]*)?:lambda:)?" REGION "(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)" \
-	"(:(\\$LATEST|[a-zA-Z0-9-_]+))?"
-#define NAMESPACED_PATTERN "(arn:(aws[a-zA-Z-]*)?:lambda:)?" REGION "(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)" \
-	"(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
-#define TAGGABLE_PATTERN "arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:" \
-	"(function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?|layer:([a-zA-Z0-9-_]+)|code-signing-config:csc-[a-z0-9]{17}|" \
-	"event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|" \
-	"capacity-provider:[a-zA-Z0-9-_]+)"
-#define LAYER_PATTERN "(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:" \
-	"[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)"
-#define LAYER_NAME_PATTERN "(arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+"
-#define ALIAS_PATTERN "(?!^[0-9]+$)([a-zA-Z0-9-_]+)"
-#define VERSION_PATTERN "(\\$LATEST(\\.PUBLISHED)?|[0-9]+)"
-#define QUALIFIER_PATTERN "\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"
-#define ARN_PATTERN "(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()"
-
-#define RULES(name, ...) \
-	static const struct api_rule name##_rows[] = {__VA_ARGS__}; \
-	const struct api_rules name = {name##_rows, ARRAY_LEN(name##_rows)}
-
-#define FUNCTION_NAME(in, most, match) \
-	{.name = "FunctionName", .where = in, .required = true, .min = 1, .max = most, .pattern = match}
-#define NAME_IN_PATH FUNCTION_NAME(IN_PATH, 140, NAME_PATTERN)
-#define NAMESPACED_IN_PATH FUNCTION_NAME(IN_PATH, 256, NAMESPACED_PATTERN)
-#define QUALIFIER(match, needed) \
-	{.name = "Qualifier", .where = IN_QUERY, .min = 1, .max = 128, .pattern = match, .required = needed}
-#define PAGE(most) \
-	{.name = "Marker", .where = IN_QUERY}, \
-	{.name = "MaxItems", .where = IN_QUERY, .type = IS_INTEGER, .min = 1, .max = most}
 #define REVISION {.name = "RevisionId"}
-#define DESCRIPTION {.name = "Description", .min = 0, .max = 256}
 #define ARCHITECTURES \
 	{.name = "Architectures", .type = IS_STRINGS, .min = 1, .max = 1, .item_values = "x86_64, arm64"}
 #define PACKAGE(prefix) \
@@ -122,7 +90,6 @@ RULES(rules_tags, RESOURCE);
 RULES(rules_tag, RESOURCE, {.name = "Tags", .type = IS_STRING_MAP, .required = true});
 RULES(rules_untag, RESOURCE, {.name = "tagKeys", .where = IN_QUERY, .required = true});
 
-#define SOURCE_PATTERN "arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}(-gov)?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"
 #define MAPPING_SETTINGS \
 	{.name = "Enabled", .type = IS_BOOL}, \
 	{.name = "BatchSize", .type = IS_INTEGER, .min = 1, .max = 10000}, \
@@ -191,9 +158,25 @@ RULES(rules_event_invoke_list, NAMESPACED_IN_PATH, PAGE(50));
 	{.name = "CompatibleRuntime", .where = IN_QUERY, .values = RUNTIMES_OF_LAYERS}, PAGE(50), \
 	{.name = "CompatibleArchitecture", .where = IN_QUERY, .values = "x86_64, arm64"}
 RULES(rules_layers, LAYER_FILTERS);
-RULES(rules_layer_versions,
-      {.name = "LayerName", .where = IN_PATH, .required = true, .min = 1, .max = 140, .pattern = LAYER_NAME_PATTERN},
-      LAYER_FILTERS);
+#define LAYER_IN_PATH {.name = "LayerName", .where = IN_PATH, .required = true, .min = 1, .max = 140, .pattern = LAYER_NAME_PATTERN}
+#define LAYER_VERSION_IN_PATH LAYER_IN_PATH, {.name = "VersionNumber", .where = IN_PATH, .type = IS_INTEGER, .required = true}
+#define LAYER_REVISION {.name = "RevisionId", .where = IN_QUERY}
+RULES(rules_layer_versions, LAYER_IN_PATH, LAYER_FILTERS);
+RULES(rules_publish_layer, LAYER_IN_PATH, DESCRIPTION,
+      {.name = "Content", .type = IS_OBJECT, .required = true},
+      {.name = "Content.S3Bucket", .min = 3, .max = 63},
+      {.name = "Content.S3Key", .min = 1, .max = 1024},
+      {.name = "Content.S3ObjectVersion", .min = 1, .max = 1024},
+      {.name = "CompatibleRuntimes", .type = IS_STRINGS, .min = 0, .max = 15, .item_values = RUNTIMES_OF_LAYERS, .item_shown = RUNTIMES_SHOWN},
+      {.name = "LicenseInfo", .min = 0, .max = 512},
+      {.name = "CompatibleArchitectures", .type = IS_STRINGS, .min = 0, .max = 2, .item_values = "x86_64, arm64"});
+RULES(rules_layer_version, LAYER_VERSION_IN_PATH);
+RULES(rules_layer_by_arn, {.name = "Arn", .where = IN_QUERY, .required = true, .min = 1, .max = 140, .pattern = LAYER_PATTERN});
+RULES(rules_add_layer_permission, LAYER_VERSION_IN_PATH, STATEMENT_ID(IN_BODY, "([a-zA-Z0-9-_]+)"),
+      {.name = "Action", .required = true, .min = 0, .max = 22, .pattern = "lambda:GetLayerVersion"},
+      {.name = "Principal", .required = true, .pattern = "\\d{12}|\\*|arn:(aws[a-zA-Z-]*):iam::\\d{12}:root"},
+      {.name = "OrganizationId", .min = 0, .max = 34, .pattern = "o-[a-z0-9]{10,32}"}, LAYER_REVISION);
+RULES(rules_remove_layer_permission, LAYER_VERSION_IN_PATH, STATEMENT_ID(IN_PATH, "([a-zA-Z0-9-_]+)"), LAYER_REVISION);
 RULES(rules_page, PAGE(10000));
 #define TENANT \
 	{.name = "X-Amz-Tenant-Id", .shown = "tenantId", .where = IN_HEADER, .min = 1, .max = 256, \
@@ -201,5 +184,9 @@ RULES(rules_page, PAGE(10000));
 RULES(rules_invoke, NAMESPACED_IN_PATH,
       {.name = "X-Amz-Invocation-Type", .shown = "invocationType", .where = IN_HEADER,
        .values = "RequestResponse, Event, DryRun"},
+      {.name = "X-Amz-Log-Type", .shown = "logType", .where = IN_HEADER, .values = "None, Tail"},
+      QUALIFIER(QUALIFIER_PATTERN, false), TENANT);
+RULES(rules_invoke_stream, NAMESPACED_IN_PATH,
+      {.name = "X-Amz-Invocation-Type", .shown = "invocationType", .where = IN_HEADER, .values = "RequestResponse, DryRun"},
       {.name = "X-Amz-Log-Type", .shown = "logType", .where = IN_HEADER, .values = "None, Tail"},
       QUALIFIER(QUALIFIER_PATTERN, false), TENANT);

@@ -106,25 +106,6 @@ void api_get_function_scaling_config(struct api_call *call)
 		reply_none(call);
 }
 
-void api_list_layers(struct api_call *call)
-{
-	reply_list(call, "Layers");
-}
-
-void api_list_layer_versions(struct api_call *call)
-{
-	reply_list(call, "LayerVersions");
-}
-
-void api_get_layer_version(struct api_call *call)
-{
-	uint64_t number;
-	if (str_to_u64(api_param(call, "VersionNumber"), INT32_MAX, &number) < 0 || number == 0)
-		api_fail(call, ERR_INVALID, "Layer Version Cannot be less than 1");
-	else
-		reply_none(call);
-}
-
 void api_list_code_signing_configs(struct api_call *call)
 {
 	reply_list(call, "CodeSigningConfigs");

@@ -8,12 +8,14 @@
 #include "core/json/value.h"
 
 #define MESSAGE_MAX_BYTES (512u << 10)
+#define LIST_DEPTH_MAX 2
 
 struct check {
 	struct api_call *call;
 	const struct api_rule *rule;
 	struct buf text;
 	unsigned failed;
+	unsigned at[LIST_DEPTH_MAX]; /* which element of each list on the rule's path, from 0 */
 	const char *bad_type; /* the JSON has another type there: that ends all checks */
 };
 
@@ -22,7 +24,7 @@ static bool bounded(double min, double max)
 	return min != 0 || max != 0;
 }
 
-/* "VpcConfig.SubnetIds" -> "vpcConfig.subnetIds" */
+/* "VpcConfig.SubnetIds" -> "vpcConfig.subnetIds"; "Filters[].Pattern" -> "filters.1.member.pattern" */
 static void put_name(struct check *c)
 {
 	if (c->rule->shown) {
@@ -30,7 +32,13 @@ static void put_name(struct check *c)
 		return;
 	}
 	bool first = true;
+	unsigned depth = 0;
 	for (const char *s = c->rule->name; *s; s++) {
+		if (*s == '[') {
+			buf_printf(&c->text, ".%u.member", c->at[depth++] + 1);
+			s++;
+			continue;
+		}
 		buf_putc(&c->text, first && *s >= 'A' && *s <= 'Z' ? (char)(*s + 'a' - 'A') : *s);
 		first = *s == '.';
 	}
@@ -183,6 +191,10 @@ static void put_item_constraints(struct check *c, const char *intro, bool not_nu
 {
 	const struct api_rule *r = c->rule;
 	const char *comma = "";
+	if (r->item_shown) {
+		buf_printf(&c->text, "%s must satisfy enum value set: [%s]", intro, r->item_shown);
+		return;
+	}
 	buf_printf(&c->text, "%s must satisfy constraint: [", intro);
 	if (bounded(r->item_min, r->item_max)) {
 		buf_printf(&c->text, "Member must have length less than or equal to %.0f, Member must have length greater than or "
@@ -268,73 +280,103 @@ static void check_weights(struct check *c, const json_t *v)
 	}
 }
 
-/* The member a path names; *parent tells whether what holds it is there. */
-static json_t *find_member(json_t *root, const char *path, bool *parent)
+static void check_size(struct check *c, const json_t *v)
 {
-	struct str rest = str_from(path), part;
-	json_t *at = root;
-	char key[64];
-	*parent = true;
-	while (str_split(&rest, '.', &part)) {
-		if (str_copy(key, sizeof key, part) < 0)
-			return NULL;
-		if (rest.n) {
-			at = json_object_get(at, key);
-			*parent = json_is_object(at);
-			if (!*parent)
-				return NULL;
-			continue;
-		}
-		at = json_object_get(at, key);
-	}
-	return json_is_null(at) ? NULL : at;
+	const struct api_rule *r = c->rule;
+	double n = (double)json_array_size(v);
+	if (!bounded(r->min, r->max) || (n >= r->min && n <= r->max))
+		return;
+	begin_json(c, v);
+	buf_printf(&c->text, "Member must have length %s than or equal to %.0f", n < r->min ? "greater" : "less", n < r->min ? r->min : r->max);
 }
 
-static void check_member(struct check *c)
+static bool is_whole(const json_t *v)
 {
-	bool parent;
-	const struct api_rule *r = c->rule;
-	const json_t *v = find_member(c->call->json, r->name, &parent);
-	if (!v) {
-		if (r->required && parent)
-			fail_null(c);
-		return;
-	}
-	switch ((enum rule_type)r->type) {
+	return json_is_integer(v) || (json_is_real(v) && json_real_value(v) == (double)(long long)json_real_value(v));
+}
+
+/* What a value of that type is called when it is none; NULL: it is one. */
+static const char *wrong_type(enum rule_type type, const json_t *v)
+{
+	switch (type) {
 	case IS_STRING:
-		if (json_is_string(v))
-			check_str(c, json_value_text(v));
-		else
-			c->bad_type = "a String";
-		break;
+		return json_is_string(v) ? NULL : "a String";
 	case IS_INTEGER:
-		if (json_is_integer(v) || (json_is_real(v) && json_real_value(v) == (double)(long long)json_real_value(v)))
-			check_number(c, v, json_number_value(v));
-		else
-			c->bad_type = "an Integer";
-		break;
+		return is_whole(v) ? NULL : "an Integer";
 	case IS_BOOL:
-		c->bad_type = json_is_boolean(v) ? NULL : "a Boolean";
-		break;
+		return json_is_boolean(v) ? NULL : "a Boolean";
 	case IS_STRINGS:
-		if (json_is_array(v))
-			check_list(c, v);
-		else
-			c->bad_type = "a List";
-		break;
+	case IS_LIST:
+		return json_is_array(v) ? NULL : "a List";
 	case IS_STRING_MAP:
 	case IS_WEIGHT_MAP:
-		if (!json_is_object(v))
-			c->bad_type = "a Map";
-		else if (r->type == IS_WEIGHT_MAP)
-			check_weights(c, v);
-		else
-			check_map(c, v);
-		break;
+		return json_is_object(v) ? NULL : "a Map";
 	case IS_OBJECT:
-		c->bad_type = json_is_object(v) ? NULL : "a Structure";
-		break;
+		return json_is_object(v) ? NULL : "a Structure";
+	case IS_DOUBLE:
+		return json_is_number(v) ? NULL : "a Double";
+	case IS_TIMESTAMP:
+		return json_is_number(v) ? NULL : "a Timestamp";
 	}
+	UNREACHABLE();
+}
+
+static void check_value(struct check *c, const json_t *v)
+{
+	enum rule_type type = (enum rule_type)c->rule->type;
+	c->bad_type = wrong_type(type, v);
+	if (c->bad_type)
+		return;
+	if (type == IS_STRING)
+		check_str(c, json_value_text(v));
+	else if (type == IS_INTEGER || type == IS_DOUBLE)
+		check_number(c, v, json_number_value(v));
+	else if (type == IS_STRINGS)
+		check_list(c, v);
+	else if (type == IS_LIST)
+		check_size(c, v);
+	else if (type == IS_WEIGHT_MAP)
+		check_weights(c, v);
+	else if (type == IS_STRING_MAP)
+		check_map(c, v);
+}
+
+/* Every member that `path` names below `parent`, one in each element of a list on the way. What holds it is not there: nothing is asked. */
+static void visit(struct check *c, const json_t *parent, const char *path, unsigned depth)
+{
+	struct str rest = str_from(path), part;
+	char key[64];
+	str_split(&rest, '.', &part);
+	bool list = str_ends(part, STR("[]"));
+	if (str_copy(key, sizeof key, list ? str_sub(part, 0, part.n - 2) : part) < 0)
+		return;
+	const json_t *v = json_object_get(parent, key);
+	v = json_is_null(v) ? NULL : v;
+	if (list) {
+		ASSERT(depth < LIST_DEPTH_MAX);
+		for (size_t i = 0; i < json_array_size(v) && !c->bad_type; i++) {
+			c->at[depth] = (unsigned)i;
+			if (json_is_object(json_array_get(v, i)))
+				visit(c, json_array_get(v, i), rest.p, depth + 1);
+			else
+				c->bad_type = "a Structure";
+		}
+	} else if (rest.n) {
+		if (json_is_object(v))
+			visit(c, v, rest.p, depth);
+	} else if (v) {
+		check_value(c, v);
+	} else if (c->rule->required) {
+		fail_null(c);
+	}
+}
+
+/* A body that is empty has no members either. */
+static void check_member(struct check *c)
+{
+	json_t *none = c->call->json ? NULL : json_object();
+	visit(c, c->call->json ? c->call->json : none, c->rule->name, 0);
+	json_decref(none);
 }
 
 /* Path, query and headers hold texts only. */
@@ -345,8 +387,13 @@ static void check_text(struct check *c, struct str v)
 			fail_null(c);
 		return;
 	}
+	if (c->rule->type == IS_BOOL && !str_eqz(v, "true") && !str_eqz(v, "false")) {
+		c->bad_type = "a Boolean";
+		return;
+	}
 	if (c->rule->type != IS_INTEGER) {
-		check_str(c, v);
+		if (c->rule->type == IS_STRING)
+			check_str(c, v);
 		return;
 	}
 	bool negative = v.n && *v.p == '-';

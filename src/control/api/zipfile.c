@@ -33,7 +33,7 @@ static bool is_key(const char *from, const char *to, const char *name)
 	return (size_t)(to - from) == strlen(name) && memcmp(from, name, strlen(name)) == 0;
 }
 
-/* The value of ZipFile in the outermost object, or in its member Code. */
+/* The value of ZipFile in the outermost object, or in its member Code (of functions) or Content (of layers). */
 static bool find_value(struct walk *w, char **from, char **to)
 {
 	unsigned depth = 0;
@@ -57,7 +57,7 @@ static bool find_value(struct walk *w, char **from, char **to)
 		w->at++;
 		skip_blanks(w);
 		if (depth == 1)
-			in_code = is_key(*from, *to, "Code");
+			in_code = is_key(*from, *to, "Code") || is_key(*from, *to, "Content");
 		bool here = is_key(*from, *to, "ZipFile") && (depth == 1 || (depth == 2 && in_code));
 		if (here && w->at < w->end && *w->at == '"')
 			return take_string(w, from, to);
