@@ -9,7 +9,7 @@
 #define STEPS_MAX 200000
 #define MANY 0xffff
 
-enum kind { EMPTY, SET, CAT, ALT, REPEAT, UNLESS, BEGIN, END };
+enum kind { EMPTY, SET, CAT, ALT, REPEAT, UNLESS, NOT_AFTER, BEGIN, END };
 
 struct node {
 	uint8_t kind;
@@ -81,6 +81,21 @@ static void put_escape(struct node *n, char c)
 	}
 }
 
+static unsigned hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a' + 10);
+}
+
+/* A member of a set that may begin a range: itself, or \xHH. */
+static unsigned char parse_member(struct parser *p)
+{
+	if (p->at[0] == '\\' && p->at[1] == 'x') {
+		p->at += 4;
+		return (unsigned char)(hex_digit(p->at[-2]) << 4 | hex_digit(p->at[-1]));
+	}
+	return (unsigned char)*p->at++;
+}
+
 static uint16_t parse_set(struct parser *p)
 {
 	uint16_t at = add(p, SET, 0, 0);
@@ -89,12 +104,13 @@ static uint16_t parse_set(struct parser *p)
 	p->at += negative;
 	while (*p->at != ']') {
 		ASSERT(*p->at);
-		unsigned char from = (unsigned char)*p->at++;
-		if (from == '\\') {
+		bool escape = *p->at == '\\' && p->at[1] != 'x';
+		unsigned char from = parse_member(p);
+		if (escape) {
 			put_escape(n, *p->at++);
 		} else if (p->at[0] == '-' && p->at[1] != ']') {
-			put(n, from, (unsigned char)p->at[1]);
-			p->at += 2;
+			p->at++;
+			put(n, from, parse_member(p));
 		} else {
 			put(n, from, from);
 		}
@@ -107,12 +123,22 @@ static uint16_t parse_set(struct parser *p)
 
 static uint16_t parse_group(struct parser *p)
 {
-	bool unless = strncmp(p->at, "?!", 2) == 0;
-	p->at += unless ? 2 : 0;
+	static const struct {
+		const char *text;
+		enum kind kind;
+	} kinds[] = {{"?!", UNLESS}, {"?<!", NOT_AFTER}, {"?:", EMPTY}};
+	enum kind kind = EMPTY;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		if (strncmp(p->at, kinds[i].text, strlen(kinds[i].text)) != 0)
+			continue;
+		kind = kinds[i].kind;
+		p->at += strlen(kinds[i].text);
+		break;
+	}
 	uint16_t inner = parse_alternatives(p);
-	ASSERT(*p->at == ')');
+	ASSERT(*p->at == ')' && (kind != NOT_AFTER || p->nodes[inner].kind == SET));
 	p->at++;
-	return unless ? add(p, UNLESS, inner, 0) : inner;
+	return kind == EMPTY ? inner : add(p, kind, inner, 0);
 }
 
 static uint16_t parse_atom(struct parser *p)
@@ -276,6 +302,8 @@ static bool match(struct run *r, uint16_t node, const char *s, const struct rest
 		inner.prefix = true;
 		return !match(&inner, n->a, s, NULL) && match_rest(r, s, rest);
 	}
+	case NOT_AFTER: /* of one character: others are not needed */
+		return (s == r->begin || !in_set(&r->nodes[n->a], s[-1])) && match_rest(r, s, rest);
 	case BEGIN:
 		return s == r->begin && match_rest(r, s, rest);
 	case END:
