@@ -41,6 +41,7 @@ BODY = {
     "IMAGE_FOUND": ("<32sQQQIxxxx", ("key", "file_bytes", "resident_bytes", "taken_wall_ms", "park")),
     "IMAGE_GONE": ("<32s240s", ("key", "msg")),
     "ENV_FAILED": ("<QI240sxxxx", ("env_id", "code", "msg")),
+    "ENV_SOCKET_MADE": ("<QQI240sxxxx", ("env_id", "number", "code", "msg")),
     "ENV_EXITED": ("<QIiQ", ("env_id", "how", "status", "peak_bytes")),
     "UNPACK_DONE": ("<QQI240sxxxx", ("job_id", "unzipped_bytes", "code", "msg")),
     "DRAIN": ("<8s", ("reserved",)),

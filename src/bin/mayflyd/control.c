@@ -157,6 +157,7 @@ static handler *const handlers[IPC_TYPE_COUNT] = {
 	[IPC_ENV_START] = env_on_start,
 	[IPC_ENV_INITIALIZED] = env_on_initialized,
 	[IPC_ENV_KILL] = env_on_kill,
+	[IPC_ENV_SOCKET] = env_on_socket,
 	[IPC_UNPACK] = unpack_on_message,
 	[IPC_SNAPSHOT] = env_on_snapshot,
 	[IPC_IMAGE_KEEP] = images_on_keep,

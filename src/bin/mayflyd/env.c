@@ -288,6 +288,7 @@ void envs_release(struct server *s)
 	hand_stop(&s->envs.attacher);
 	hand_stop(&s->envs.cleaner);
 	hand_stop(&s->envs.watcher);
+	env_sockets_release(s);
 	while (s->envs.net_count)
 		close(s->envs.nets[--s->envs.net_count]);
 	for (unsigned state = 0; state < ENV_STATE_COUNT; state++) {

@@ -23,6 +23,7 @@
 struct zygote;
 struct env_dump;
 struct env_ahead;
+struct env_sockets;
 
 enum env_state { ENV_QUEUED, ENV_MAKING, ENV_POOLED, ENV_READY, ENV_ATTACHING, ENV_RUNNING, ENV_DYING, ENV_CLEANING, ENV_STATE_COUNT };
 
@@ -42,6 +43,7 @@ struct env {
 	uint64_t image_bytes;  /* that it shared with the zygote at first */
 	uint64_t lesson_ns;    /* the zygote learns from it until then */
 	uint64_t restore_ns;   /* when a restore could begin: it was asked for, and the sandbox was there */
+	unsigned sockets; /* asked for by control (env_socket.c) */
 	pid_t pid; /* of mayfly-init; 0 when none is alive; set by env_set_pid */
 	int status; /* of mayfly-init, once reaped */
 	bool tmp;   /* sandbox.h: these come of sandbox_make */
@@ -81,6 +83,7 @@ struct envs {
 	unsigned slot_count, slot_from; /* all before slot_from are taken */
 	struct hand makers[ENV_MAKERS], attacher, cleaner, watcher;
 	unsigned turn; /* of which maker */
+	struct env_sockets *sockets; /* env_socket.c; NULL: nobody has asked for one */
 	int nets[ENV_NETS_MAX]; /* network namespaces of ended ones, for new ones (sandbox_make) */
 	unsigned net_count;
 	unsigned pool_failures; /* in a row: the pool then waits */
@@ -99,6 +102,7 @@ int env_on_start(struct server *s, struct ipc_message *m, struct error *err);
 int env_on_kill(struct server *s, struct ipc_message *m, struct error *err);
 int env_on_snapshot(struct server *s, struct ipc_message *m, struct error *err);
 int env_on_initialized(struct server *s, struct ipc_message *m, struct error *err);
+int env_on_socket(struct server *s, struct ipc_message *m, struct error *err);
 /* A child was reaped; true when it was an environment's mayfly-init. */
 bool env_reaped(struct server *s, pid_t pid, int status);
 /* Control is gone: whatever it asked for ends. */

@@ -1,5 +1,5 @@
-/* What the files of env.h share: env.c (states, what is next), env_make.c, env_start.c, env_ready.c, env_end.c, env_clean.c, env_memory.c, env_messages.c (what control
- * asks for), env_dump.c. */
+/* What the files of env.h share: env.c (states, what is next), env_make.c, env_start.c, env_ready.c, env_end.c, env_clean.c, env_memory.c, env_messages.c and env_socket.c (what
+ * control asks for), env_dump.c. */
 #ifndef MAYFLYD_ENV_PRIV_H
 #define MAYFLYD_ENV_PRIV_H
 
@@ -70,5 +70,7 @@ void env_watcher_init(struct server *s);
 void env_watch(struct env *e);
 void env_unwatch(struct env *e);
 void env_end_boost(struct env *e);
+/* Ends the hand that makes sockets, and forgets what it was to make. */
+void env_sockets_release(struct server *s);
 
 #endif

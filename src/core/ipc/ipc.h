@@ -142,6 +142,18 @@ struct ipc_image_gone {
 	char msg[240];
 };
 
+/* Answered once, in no order. Of one environment a bounded number is made. */
+struct ipc_env_socket {
+	uint64_t env_id;
+	uint64_t number; /* control's, which comes back */
+};
+
+struct ipc_env_socket_made {
+	uint64_t env_id, number;
+	uint32_t code; /* enum error_code; ERR_OK with a descriptor */
+	char msg[240];
+};
+
 struct ipc_ready {
 	uint8_t reserved[8];
 };
