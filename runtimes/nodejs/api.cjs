@@ -52,11 +52,16 @@ class Api {
     this.sendPost(path, body, headers, this.getNext);
   }
 
-  /** Sends a POST alone; `done` is called when it was answered, or can't be. */
-  post(path, body, headers, done) {
+  /** What is being sent is the process' last report: `done` is called when it was answered, or can't be. */
+  endWith(done) {
     this.waiting = [done];
     this.onInvocation = null;
     this.lastWords = done;
+  }
+
+  /** Sends a POST alone, as the last report. */
+  post(path, body, headers, done) {
+    this.endWith(done);
     this.sendPost(path, body, headers, '');
   }
 

@@ -37,6 +37,7 @@ class Runtime {
     this.id = null;          // null: initialising, errors go to errorPath
     this.errorPath = 'init/error';
     this.onEmptyLoop = null; // called once when the function has nothing left to wait for
+    this.abandon = null;     // of a streamed answer: ends it with an error
     this.dying = false;
     this.onInvocation = (headers, body) => this.invoke(headers, body);
   }
@@ -94,6 +95,7 @@ class Runtime {
     this.dying = true;
     // Between invocations there is nothing to report an error to.
     if (this.api.onInvocation !== null) process.exit(exitCode);
+    if (this.abandon !== null && this.abandon(error, () => process.exit(exitCode))) return;
     const { body, header } = errors().toRequest(error);
     const path = this.id === null ? this.errorPath : `invocation/${this.id}/error`;
     this.api.post(path, body, header, () => process.exit(exitCode));

@@ -16,7 +16,7 @@ class ResponseStream extends Writable {
     this.api = api;
     this.path = `invocation/${id}/response`;
     this.contentType = 'application/octet-stream';
-    this.begun = false;
+    this.begun = this.finished = false;
     this.failure = null;
   }
 
@@ -27,12 +27,21 @@ class ResponseStream extends Writable {
 
   write(chunk, encoding, callback) {
     if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) chunk = JSON.stringify(chunk);
-    if (!this.begun && !this.writableLength && this._onBeforeFirstWrite) {
-      const prelude = this._onBeforeFirstWrite;
-      this._onBeforeFirstWrite = null;
-      prelude((part) => super.write(part));
-    }
+    this.before();
     return super.write(chunk, encoding, callback);
+  }
+
+  /** What comes in front of the first byte, also of an answer without any. */
+  before() {
+    if (this.begun || this.writableLength || !this._onBeforeFirstWrite) return;
+    const prelude = this._onBeforeFirstWrite;
+    this._onBeforeFirstWrite = null;
+    prelude((part) => super.write(part));
+  }
+
+  end(...args) {
+    if (!this.destroyed && !this.writableEnded) this.before();
+    return super.end(...args);
   }
 
   begin() {
@@ -48,8 +57,23 @@ class ResponseStream extends Writable {
     else this.api.sendRaw([`${chunk.length.toString(16)}\r\n`, chunk, '\r\n'], callback);
   }
 
-  _final(callback) {
+  /** What was written while an earlier write was under way leaves in one go. */
+  _writev(writes, callback) {
+    const parts = [];
     this.begin();
+    for (const { chunk } of writes) if (chunk.length) parts.push(`${chunk.length.toString(16)}\r\n`, chunk, '\r\n');
+    if (parts.length === 0) callback();
+    else this.api.sendRaw(parts, callback);
+  }
+
+  _final(callback) {
+    this.finish(callback);
+  }
+
+  /** Ends the chunked body, with the error that there is. */
+  finish(callback) {
+    this.begin();
+    this.finished = true;
     let trailers = '';
     if (this.failure) {
       const body = Buffer.from(JSON.stringify(this.failure)).toString('base64');
@@ -72,11 +96,12 @@ class HttpResponseStream {
   }
 }
 
-function fail(stream, error) {
-  logs.error('Invoke Error', error);
+/** Puts the error behind what was written, and ends the answer. */
+function settle(stream, error) {
   return new Promise((resolve) => {
     stream.failure = errors.toResponse(error);
-    if (stream.destroyed || stream.writableFinished) resolve();
+    if (stream.finished) resolve();
+    else if (stream.destroyed) stream.finish(resolve); // by a pipeline whose source failed
     else stream.end(resolve);
   });
 }
@@ -85,26 +110,68 @@ async function run(runtime, handler, headers, text, state, stream) {
   const result = handler(JSON.parse(text), stream, makeContext(headers, state));
   if (!result || typeof result.then !== 'function') throw 'Streaming does not support non-async handlers.';
   if (await result !== undefined) console.warn('Streaming handlers ignore return values.');
-  if (!stream.writableFinished && stream.writableEnded) await new Promise((resolve) => stream.once('finish', resolve));
+  if (!stream.writableFinished && stream.writableEnded && !stream.destroyed) {
+    await new Promise((resolve) => stream.once('finish', resolve).once('close', resolve));
+  }
   if (!stream.writableFinished) throw 'Response stream is not finished.';
+}
+
+/** One invocation; it ends once, whatever else its handler says later. */
+class Answer {
+  constructor(runtime, id) {
+    this.runtime = runtime;
+    this.id = id;
+    this.over = false;
+    this.stream = new ResponseStream(runtime.api, id, runtime.streaming.highWaterMark);
+    this.stream.on('error', () => {});
+  }
+
+  next() {
+    this.runtime.onEmptyLoop = this.runtime.abandon = null;
+    this.runtime.api.askNext(this.runtime.onInvocation);
+  }
+
+  succeed(waitForEmptyLoop) {
+    if (this.over) return;
+    this.over = true;
+    if (waitForEmptyLoop) this.runtime.onEmptyLoop = () => this.next();
+    else this.next();
+  }
+
+  /** Where nothing was written the error is that of any other function. */
+  fail(error) {
+    const { runtime, stream } = this;
+    if (this.over) return;
+    this.over = true;
+    if (!stream.begun) {
+      stream.destroy();
+      runtime.abandon = null;
+      runtime.respondError(this.id, error);
+      return;
+    }
+    logs.error('Invoke Error', error);
+    settle(stream, error).then(() => this.next());
+  }
+
+  /** The process ends in the middle of the answer; false: there is none. */
+  abandon(error, exit) {
+    const { stream } = this;
+    if (!stream.begun || stream.finished || stream.api.wire === null) return false;
+    this.over = true;
+    stream.api.endWith(exit);
+    settle(stream, error);
+    return true;
+  }
 }
 
 function invoke(runtime, headers, body) {
   const state = { waitForEmptyLoop: true };
-  const stream = new ResponseStream(runtime.api, headers['lambda-runtime-aws-request-id'], runtime.streaming.highWaterMark);
-  const next = () => {
-    runtime.onEmptyLoop = null;
-    runtime.api.askNext(runtime.onInvocation);
-  };
+  const answer = new Answer(runtime, headers['lambda-runtime-aws-request-id']);
+  runtime.abandon = (error, exit) => answer.abandon(error, exit);
   // A handler that waits for what can't happen any more: its stream is closed with what it wrote.
-  runtime.onEmptyLoop = () => fail(stream, 'Response stream is not finished.').then(next);
-  stream.on('error', () => {});
-  run(runtime, runtime.handler, headers, body.toString(), state, stream)
-    .catch((error) => fail(stream, error))
-    .then(() => {
-      if (state.waitForEmptyLoop) runtime.onEmptyLoop = next;
-      else next();
-    });
+  runtime.onEmptyLoop = () => answer.fail('Response stream is not finished.');
+  run(runtime, runtime.handler, headers, body.toString(), state, answer.stream)
+    .then(() => answer.succeed(state.waitForEmptyLoop), (error) => answer.fail(error));
 }
 
 module.exports = { invoke, HttpResponseStream };

@@ -20,6 +20,8 @@ HEAD_MAX_BYTES = 1 << 20
 GATHER_MIN_BYTES = 32768
 RUNTIME_DIR = __file__.rpartition("/")[0]
 
+GENERATOR = type((lambda: (yield))())
+
 request_id = None
 tenant_id = None
 
@@ -165,11 +167,11 @@ class Api:
         self.send((head, body, tail) if len(body) >= GATHER_MIN_BYTES else (head + body + tail,))
 
     def send(self, parts):
-        # A failed write is not an error yet: the server may have answered (413) and closed; reading will tell.
+        # A failed write is not an error yet: the server may have answered (413) and closed; reading will tell. False: it failed.
         try:
             if len(parts) == 1:
                 self.sock.sendall(parts[0])
-                return
+                return True
             sent = self.sock.sendmsg(parts)
             for part in parts:
                 if sent < len(part):
@@ -177,8 +179,9 @@ class Api:
                     sent = 0
                 else:
                     sent -= len(part)
+            return True
         except OSError:
-            pass
+            return False
 
     def next(self):
         """Waits for what was asked for, the next invocation or a restore; returns (headers, body)."""
@@ -418,18 +421,25 @@ def _flush():
 
 
 def _invoke(handler, api, converter, headers, body):
-    failure = None
+    failure = stream = None
     try:
         context = Context(headers)
         event = converter.read(body, headers.get("content-type", "application/json"))
-        answer, content_type = converter.write(handler(event, context))
+        answer = handler(event, context)
+        if type(answer) is GENERATOR:
+            import mayfly_stream
+            stream = mayfly_stream.begin(answer, converter)
+        else:
+            answer, content_type = converter.write(answer)
     except Exception as e:
         import mayfly_faults
         failure = mayfly_faults.describe(e, request_id)
         mayfly_faults.log(failure, converter)
     _flush()
     path = b"invocation/" + request_id.encode()
-    if failure is None:
+    if failure is None and stream is not None:
+        stream.send(api, converter, path + b"/response")
+    elif failure is None:
         api.post(path + b"/response", answer, b"Content-Type: %b\r\n" % content_type, True)
     else:
         api.post(path + b"/error", *mayfly_faults.to_request(failure, converter), True)

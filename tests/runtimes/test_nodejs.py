@@ -389,6 +389,51 @@ class Streaming(NodeCase):
         self.assertEqual(result.invocations[0].answer, b"a" * 8000000)
 
 
+    def stream_errors(self, body, events=(1, 0)):
+        source = ("const { pipeline } = require('stream/promises'), { Readable } = require('stream');\n"
+                  "exports.handler = awslambda.streamifyResponse(async (event, stream) => {\n" + body + "\n});\n")
+        result = self.run_function(source, list(events))
+        self.assertEqual(result.invocations[1].answer, b"some")
+        return result.invocations[0], result
+
+    def test_error_before_the_first_byte_is_an_ordinary_one(self):
+        failed, result = self.stream_errors("if (event) throw new RangeError('early'); stream.end('some');")
+        self.assertEqual((failed.kind, failed.json()["errorType"], failed.trailers), ("error", "RangeError", {}))
+        self.assertEqual(result.server.connections, 1)
+
+    def test_pipeline_whose_source_fails(self):
+        failed, result = self.stream_errors(
+            "await pipeline(Readable.from((async function* () { yield 'some'; await new Promise((r) => setTimeout(r, 5));"
+            " if (event) throw new TypeError('source'); })()), stream);")
+        self.assertEqual((failed.kind, failed.answer), ("response", b"some"))
+        self.assertEqual(failed.trailers["lambda-runtime-function-error-type"], "TypeError")
+        self.assertEqual(result.server.connections, 1)
+
+    def test_handler_that_waits_for_its_own_stream(self):
+        failed, _ = self.stream_errors("stream.write('some'); if (!event) stream.end(); await new Promise((r) => stream.on('finish', r));")
+        self.assertEqual((failed.answer, failed.trailers["lambda-runtime-function-error-type"]), (b"some", "string"))
+
+    def test_head_of_an_answer_that_is_only_ended(self):
+        source = ("exports.handler = awslambda.streamifyResponse(async (event, stream) => {\n"
+                  "  stream = awslambda.HttpResponseStream.from(stream, { statusCode: 204 }); stream.end(event || undefined); });\n")
+        result = self.run_function(source, ["", "body"])
+        self.assertEqual([i.answer for i in result.invocations], [b'{"statusCode":204}' + bytes(8) + part for part in (b"", b"body")])
+
+    def test_what_nobody_caught_in_mid_stream(self):
+        source = ("exports.handler = awslambda.streamifyResponse(async (event, stream) => {\n"
+                  "  stream.write('some'); setTimeout(() => { throw new RangeError('loose'); }, 5); await new Promise(() => {}); });\n")
+        result = self.run_function(source, [1], exits=True)
+        self.assertEqual(result.code, 129)
+        self.assertEqual((result.invocations[0].answer, result.invocations[0].trailers["lambda-runtime-function-error-type"]),
+                         (b"some", "RangeError"))
+
+    def test_small_writes_leave_together_and_in_order(self):
+        source = ("exports.handler = awslambda.streamifyResponse(async (event, stream) => {\n"
+                  "  for (let i = 0; i < 5000; i++) stream.write(i + ','); stream.end(); });\n")
+        result = self.run_function(source, [1])
+        self.assertEqual(result.invocations[0].answer, b"".join(b"%d," % i for i in range(5000)))
+
+
 class WithoutHandles:
     """Where process.binding isn't what it was, connections are made by `net`."""
     uses_net = True

@@ -102,6 +102,52 @@ class Values(PythonCase):
         self.assertEqual(error["errorMessage"], "Unable to unmarshal input: Expecting value: line 1 column 1 (char 0)")
 
 
+class Streaming(PythonCase):
+    def test_pieces_leave_as_they_are_yielded(self):
+        source = ("def handler(event, context):\n    for i in range(event):\n        yield '\\u00e9' if i == 1 else b'\\x00' * i\n"
+                  "    yield memoryview(bytearray(b'v'))\n")
+        result = self.run_function(source, [4, 0, 1])
+        self.assertEqual([i.answer for i in result.invocations], [b"\xc3\xa9\0\0\0\0\0v", b"v", b"v"])
+        headers = result.invocations[0].answer_headers
+        self.assertEqual((headers["lambda-runtime-function-response-mode"], headers["content-type"], headers["transfer-encoding"]),
+                         ("streaming", "application/octet-stream", "chunked"))
+        self.assertEqual(result.invocations[0].trailers, {})
+        self.assertEqual(result.server.connections, 1)
+
+    def test_http_head_first(self):
+        source = ("def pieces(head):\n    yield head\n    yield 'body'\n"
+                  "def handler(event, context):\n    return pieces(event)\n")
+        head = {"statusCode": 201, "headers": {"x": "1"}, "cookies": ["a=b"]}
+        result = self.run_function(source, [head])
+        prelude, _, body = result.invocations[0].answer.partition(bytes(8))
+        import json
+        self.assertEqual((json.loads(prelude), body), (head, b"body"))
+        self.assertEqual(result.invocations[0].answer_headers["content-type"], "application/vnd.awslambda.http-integration-response")
+
+    def test_errors_before_and_after_the_first_piece(self):
+        source = ("def handler(event, context):\n    if event == 'early': raise KeyError('k')\n    yield 'some'\n"
+                  "    if event == 'late': raise ValueError('v')\n    if event == 'odd': yield 5\n")
+        result = self.run_function(source, ["early", "late", "odd", ""])
+        early, late, odd, good = result.invocations
+        self.assertEqual((early.kind, early.json()["errorType"]), ("error", "KeyError"))
+        import base64
+        import json
+        self.assertEqual((late.kind, late.answer, late.trailers["lambda-runtime-function-error-type"]), ("response", b"some", "ValueError"))
+        failure = json.loads(base64.b64decode(late.trailers["lambda-runtime-function-error-body"]))
+        self.assertEqual((failure["errorMessage"], failure["errorType"]), ("v", "ValueError"))
+        self.assertEqual(odd.trailers["lambda-runtime-function-error-type"], "Runtime.MarshalError")
+        self.assertEqual((good.answer, good.trailers), (b"some", {}))
+        self.assertIn("[ERROR] ValueError: v", result.stdout)
+
+    def test_large_pieces(self):
+        source = "def handler(event, context):\n    for i in range(100):\n        yield bytes([97 + i % 26]) * 80000\n"
+        result = self.run_function(source, [1, 2], max_answer=1 << 30)
+        self.assertEqual(result.invocations[1].answer, b"".join(bytes([97 + i % 26]) * 80000 for i in range(100)))
+
+    def test_other_answers_are_as_before(self):
+        self.assertEqual(self.failure("def handler(event, context):\n    return iter([1])\n")[0]["errorType"], "Runtime.MarshalError")
+
+
 class ContextObject(PythonCase):
     SOURCE = """
 import os
