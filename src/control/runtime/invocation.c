@@ -65,9 +65,10 @@ static void take_next(struct runtime_api *api, struct http_conn *conn)
 	http_park(conn);
 	runtime_follow(conn, &runtime_parked);
 	if (before == RUNTIME_INIT || before == RUNTIME_RESTORING)
-		api->events->on_ready(api);
+		api->due = RUNTIME_DUE_READY;
 	else if (before == RUNTIME_ANSWERED)
-		api->events->on_idle(api);
+		api->due = RUNTIME_DUE_IDLE;
+	runtime_settle(api);
 }
 
 void runtime_on_next(struct runtime_api *api, struct http_conn *conn, struct http_request *req, struct str rest)
@@ -91,6 +92,8 @@ void runtime_api_deliver(struct runtime_api *api, const struct runtime_event *ev
 	ASSERT(api->state == RUNTIME_READY && !api->undelivered);
 	snprintf(api->request_id, sizeof api->request_id, "%s", event->request_id);
 	api->may_stream = event->stream;
+	if (api->extensions)
+		runtime_extensions_invoke(api, event);
 	api->state = RUNTIME_RUNNING;
 	if (api->next) {
 		struct http_conn *conn = STEAL_PTR(api->next);

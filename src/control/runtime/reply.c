@@ -3,6 +3,11 @@
 #include <stdio.h>
 
 #include "control/runtime/runtime_priv.h"
+#include "core/base/buf.h"
+#include "core/base/check.h"
+#include "core/json/write.h"
+
+#define FAULT_MAX_BYTES 8192u
 
 /* State names as the emulator prints them. */
 static const char *const state_names[] = {
@@ -21,9 +26,17 @@ void runtime_reply_json(struct http_conn *conn, int status, struct str body)
 
 void runtime_reply_fault(struct http_conn *conn, int status, const char *type, const char *message)
 {
-	char body[512];
-	int n = snprintf(body, sizeof body, "{\"errorMessage\":\"%s\",\"errorType\":\"%s\"}", message, type);
-	runtime_reply_json(conn, status, (struct str){body, (size_t)n});
+	struct json_writer w;
+	struct buf out;
+	buf_init(&out, FAULT_MAX_BYTES);
+	json_write_init(&w, &out);
+	json_write_object(&w);
+	json_write_key_z(&w, "errorMessage", message); /* may hold foreign text, all of it short */
+	json_write_key_z(&w, "errorType", type);
+	json_write_close(&w);
+	ASSERT(json_write_done(&w) == 0);
+	runtime_reply_json(conn, status, buf_str(&out));
+	buf_release(&out);
 }
 
 void runtime_reply_accepted(struct http_conn *conn)

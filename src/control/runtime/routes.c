@@ -2,6 +2,7 @@
 #include "control/runtime/runtime_priv.h"
 
 #define V RUNTIME_PREFIX
+#define E "/2020-01-01/extension/"
 #define EXACT(m, p, h) {.method = m, .path = STR(p), .handle = h}
 #define PREFIX(m, p, h) {.method = m, .path = STR(p), .prefix = true, .handle = h}
 
@@ -13,6 +14,10 @@ static const struct runtime_route routes[] = {
 	EXACT(HTTP_GET, V "runtime/restore/next", runtime_on_restore_next),
 	EXACT(HTTP_POST, V "runtime/restore/error", runtime_on_restore_error),
 	EXACT(HTTP_GET, "/2021-04-23/credentials", runtime_on_credentials),
+	EXACT(HTTP_POST, E "register", runtime_on_extension_register),
+	EXACT(HTTP_GET, E "event/next", runtime_on_extension_next),
+	EXACT(HTTP_POST, E "init/error", runtime_on_extension_init_error),
+	EXACT(HTTP_POST, E "exit/error", runtime_on_extension_exit_error),
 	EXACT(HTTP_GET, V "ping", runtime_on_ping),
 };
 

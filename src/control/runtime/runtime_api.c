@@ -90,5 +90,6 @@ void runtime_api_release(struct runtime_api *api)
 	http_blob_release(&api->event_payload);
 	free(STEAL_PTR(api->event_context));
 	free(STEAL_PTR(api->event_tenant));
+	runtime_extensions_release(api);
 	api->next = api->answering = NULL;
 }

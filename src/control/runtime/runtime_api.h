@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "control/runtime/extensions.h"
 #include "core/http/server.h"
 
 struct runtime_api;
@@ -38,6 +39,11 @@ struct runtime_restored {
 	const char *log_group, *log_stream;
 };
 
+/* What an extension is told of the function. Strings are read during the call only. */
+struct runtime_function {
+	const char *name, *version, *handler, *account;
+};
+
 enum runtime_fault {
 	RUNTIME_FAULT_TOO_LARGE,     /* the answer passed the limit */
 	RUNTIME_FAULT_NO_ROOM,       /* the server's memory for payloads is full */
@@ -46,7 +52,8 @@ enum runtime_fault {
 };
 
 struct runtime_api_events {
-	void (*on_ready)(struct runtime_api *api);  /* the first `next`: init is over */
+	/* The first `next`, and all extensions wait for an event: init is over. */
+	void (*on_ready)(struct runtime_api *api);
 	/* The answer (the API must not be released here); `blob` is the callee's. error: it came by /error (or a trailer said so); type "" when none was given. */
 	void (*on_answer)(struct runtime_api *api, struct http_blob *blob, bool error, struct str error_type);
 	/* Of an event with `stream`: the answer begins, in streaming mode; its pieces, valid during the call; then on_answer, whose blob is
@@ -54,7 +61,7 @@ struct runtime_api_events {
 	 * the first two. on_stream_data false: enough for now, no more until runtime_api_resume. content_type p NULL: none. */
 	void (*on_stream_begin)(struct runtime_api *api, struct str content_type);
 	bool (*on_stream_data)(struct runtime_api *api, struct str bytes);
-	void (*on_idle)(struct runtime_api *api);   /* `next` after an answer */
+	void (*on_idle)(struct runtime_api *api);   /* `next` after an answer, and all extensions are done with the event */
 	void (*on_init_error)(struct runtime_api *api, struct http_blob *blob, struct str error_type);
 	void (*on_fault)(struct runtime_api *api, enum runtime_fault fault); /* of the current invocation */
 	/* The first restore/next, instead of `next`: init is over, and the runtime waits for runtime_api_restore, after which its
@@ -63,6 +70,9 @@ struct runtime_api_events {
 	void (*on_restore_error)(struct runtime_api *api, struct http_blob *blob, struct str error_type);
 	/* GET credentials: fills all of it. */
 	void (*credentials)(struct runtime_api *api, struct runtime_credentials *out);
+	void (*describe)(struct runtime_api *api, struct runtime_function *out); /* all of it */
+	void (*on_extensions_registered)(struct runtime_api *api); /* every external one has: the runtime may be started */
+	void (*on_extension_failed)(struct runtime_api *api, struct extension *e); /* it said so: INIT_ERROR, EXIT_ERROR */
 };
 
 enum runtime_state {
@@ -76,6 +86,9 @@ enum runtime_state {
 	RUNTIME_RESTORING,     /* that was answered; its hooks run */
 	RUNTIME_RESTORE_ERROR  /* says, or has said, why they failed */
 };
+
+/* Which of on_ready and on_idle comes as soon as the runtime and all extensions wait. */
+enum runtime_due { RUNTIME_DUE_NOTHING, RUNTIME_DUE_READY, RUNTIME_DUE_IDLE };
 
 /* Holds a request id, a trace id, or the longest ARN (a name and an alias). */
 #define RUNTIME_TEXT_SIZE 320
@@ -98,6 +111,10 @@ struct runtime_api {
 	char event_ids[3][RUNTIME_TEXT_SIZE]; /* copies behind `event` while undelivered: id, ARN, trace */
 	struct http_blob event_payload;
 	char *event_context, *event_tenant;
+	enum runtime_due due;
+	struct extensions *extensions; /* NULL: none; owned */
+	char *invoke_event, *shutdown_event; /* texts of the latest, for extensions; owned; NULL */
+	struct runtime_api_events muted; /* `events` after runtime_api_mute */
 };
 
 extern const struct http_config runtime_api_http_config;
@@ -116,7 +133,13 @@ unsigned runtime_api_next_port(const struct runtime_api *api);
 void runtime_api_restore(struct runtime_api *api, const struct runtime_restored *r);
 /* After on_stream_data said false: its taker has room again. Not from inside on_stream_data. */
 void runtime_api_resume(struct runtime_api *api);
-/* Only in state RUNTIME_READY. */
+/* To the runtime and to extensions. Only in state RUNTIME_READY, with extensions after on_ready or on_idle. */
 void runtime_api_deliver(struct runtime_api *api, const struct runtime_event *event);
+/* An external extension that is being started; before anything runs in the environment. NULL: there are too many. */
+struct extension *runtime_api_launch(struct runtime_api *api, struct str name);
+/* The environment is being ended: no event is told any more, but extensions may still come for theirs. */
+void runtime_api_mute(struct runtime_api *api);
+/* SHUTDOWN for those that registered for it. Once; `reason`: spindown, timeout, failure. */
+void runtime_api_tell_shutdown(struct runtime_api *api, const char *reason, int64_t deadline_wall_ms);
 
 #endif

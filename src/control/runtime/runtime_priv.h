@@ -59,6 +59,18 @@ void runtime_stream_answer(struct runtime_api *api, struct http_conn *conn, stru
 /* An error in mid-stream comes as trailers behind the body: its type, and the error object in base64, which takes the place of *blob. */
 bool runtime_take_trailer_error(struct http_request *req, struct http_blob *blob, struct str *type);
 
+/* ---- extension_api.c ---- */
+
+#define EXTENSION_ID_HEADER "Lambda-Extension-Identifier"
+
+runtime_handle runtime_on_extension_register, runtime_on_extension_next, runtime_on_extension_init_error, runtime_on_extension_exit_error;
+/* Whose request it is, by its identifier's header; NULL: nobody's, and the request was refused. */
+struct extension *runtime_extension_of(struct runtime_api *api, struct http_conn *conn, struct http_request *req, bool next);
+void runtime_extensions_invoke(struct runtime_api *api, const struct runtime_event *event); /* there is a table */
+/* Tells what is due, when nobody has to be waited for any more; the API may be gone afterwards. */
+void runtime_settle(struct runtime_api *api);
+void runtime_extensions_release(struct runtime_api *api);
+
 /* ---- report.c ---- */
 
 runtime_handle runtime_on_init_error, runtime_on_restore_error;
