@@ -35,7 +35,8 @@ struct echo {
 	struct invocation *inv;
 };
 
-/* Handler "error.x" fails; "throttle.x" is refused; others echo, and "identity.x" shows new credentials of the function. */
+/* Handler "error.x" fails; "throttle.x" is refused; others echo ("stream.x" in pieces, "stream.error" with an error behind them), and
+ * "identity.x" shows new credentials of the function. */
 static void on_echo(struct ev_defer *defer)
 {
 	struct echo *e = CONTAINER_OF(defer, struct echo, defer);
@@ -56,6 +57,19 @@ static void on_echo(struct ev_defer *defer)
 		int n = asprintf(&inv->answer.data, "[\"%s\", \"%s\", \"%s\", \"%s\"]", id->access_key, id->secret, id->session_token,
 		                 inv->invoked_arn);
 		inv->answer.len = n > 0 ? (size_t)n : 0;
+	}
+	if (inv->sink && strncmp(handler, "stream", 6) == 0) {
+		inv->streamed = true;
+		inv->sink->begin(inv, STR("text/plain"));
+		inv->sink->data(inv, STR("one "));
+		inv->sink->data(inv, (struct str){inv->answer.data, inv->answer.len});
+		http_blob_release(&inv->answer);
+		if (strcmp(handler, "stream.error") == 0) {
+			inv->outcome = INVOKE_FUNCTION_ERROR;
+			inv->answer.data = strdup("{\"errorMessage\":\"no\"}");
+			inv->answer.len = strlen(inv->answer.data);
+			snprintf(inv->stream_error, sizeof inv->stream_error, "My.Type");
+		}
 	}
 	if (inv->tail) {
 		inv->log_tail = strdup("START\nEND\n");
@@ -79,6 +93,10 @@ void invoke_submit(struct invoke *invoke, struct invocation *inv)
 }
 
 void invoke_renew(struct invocation *inv)
+{
+}
+
+void invoke_stream_resume(struct invocation *inv)
 {
 }
 

@@ -238,7 +238,7 @@ static bool needs_hash(const struct api_call *call)
 
 static bool is_invoke(const struct api_call *call)
 {
-	return call->route && call->route->handle == api_invoke;
+	return call->route && (call->route->handle == api_invoke || api_is_stream(call));
 }
 
 static void on_parsed(struct ev_job *job)
@@ -386,6 +386,7 @@ static void on_gone(struct http_conn *conn, enum http_gone why)
 	if (!call)
 		return;
 	call->conn = NULL;
+	api_stream_flow(call);
 	if (call->download)
 		api_download_gone(call);
 	else if (!call->working || (call->row && api_service_gone(call)))
@@ -395,8 +396,10 @@ static void on_gone(struct http_conn *conn, enum http_gone why)
 static void on_drain(struct http_conn *conn)
 {
 	struct api_call *call = http_conn_data(conn);
-	if (call)
-		api_download_drained(call);
+	if (!call)
+		return;
+	api_download_drained(call);
+	api_stream_flow(call);
 }
 
 const struct http_handler api_http_handler = {

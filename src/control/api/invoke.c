@@ -27,16 +27,27 @@ static void fail_refused(struct api_call *call)
 	              throttled ? inv->throttle_reason : NULL);
 }
 
-static void reply_answer(struct api_call *call)
+bool api_is_stream(const struct api_call *call)
 {
-	struct invocation *inv = &call->inv;
-	struct http_header headers[7];
+	return call->route && call->route->handle == api_invoke_with_response_stream;
+}
+
+unsigned api_invoke_headers(const struct api_call *call, struct http_header headers[API_INVOKE_HEADERS])
+{
+	const struct invocation *inv = &call->inv;
 	unsigned n = 0;
-	headers[n++] = type_header;
 	headers[n++] = (struct http_header){STR("x-amzn-RequestId"), {inv->request_id, UUID_SIZE - 1}};
 	headers[n++] = (struct http_header){STR("X-Amz-Executed-Version"), str_from(inv->version->version)};
 	headers[n++] = (struct http_header){STR("x-amzn-Remapped-Content-Length"), STR("0")};
 	headers[n++] = (struct http_header){STR("X-Amzn-Trace-Id"), str_from(inv->trace_id)};
+	return n;
+}
+
+static void reply_answer(struct api_call *call)
+{
+	struct invocation *inv = &call->inv;
+	struct http_header headers[API_INVOKE_HEADERS + 3] = {type_header};
+	unsigned n = 1 + api_invoke_headers(call, headers + 1);
 	if (inv->outcome == INVOKE_FUNCTION_ERROR)
 		headers[n++] = (struct http_header){STR("X-Amz-Function-Error"), STR("Unhandled")};
 	if (inv->tail) {
@@ -64,7 +75,10 @@ static void on_done(struct invocation *inv)
 		free(tail);
 		return;
 	}
-	reply_answer(call);
+	if (api_is_stream(call))
+		api_stream_done(call);
+	else
+		reply_answer(call);
 	http_blob_release(&inv->answer);
 	function_version_unref(inv->version);
 	free(inv->log_tail);
@@ -122,6 +136,8 @@ static void submit(struct api_call *call, const struct registry_target *target)
 	inv->registry = call->api->deps.registry;
 	inv->renew = invoke_renew;
 	inv->done = on_done;
+	if (api_is_stream(call))
+		inv->sink = &api_stream_sink;
 	inv->arg = call;
 	call->working = true;
 	if (call->conn)
@@ -184,14 +200,14 @@ static bool plain(const struct api_call *call)
 	struct str name = api_param(call, "FunctionName");
 	return name.n <= FUNCTION_NAME_MAX && !memchr(name.p, ':', name.n) && call->query_count == 0 &&
 	       function_ref_parse(&ref, name) && !api_header(call, TENANT_HEADER).p && is_one_of(api_header(call, "X-Amz-Log-Type"), "None", "Tail", "None") &&
-	       is_one_of(api_header(call, "X-Amz-Invocation-Type"), "RequestResponse", "Event", "DryRun");
+	       is_one_of(api_header(call, "X-Amz-Invocation-Type"), "RequestResponse", api_is_stream(call) ? "DryRun" : "Event", "DryRun");
 }
 
 /* Everything but the payload's form. */
 static bool check_request(struct api_call *call, struct registry_target *target, int *kind)
 {
 	struct error err = {0};
-	if ((!plain(call) && !api_validate(call, &rules_invoke)) || !api_function_ref(call, &call->ref))
+	if ((!plain(call) && !api_validate(call, api_is_stream(call) ? &rules_invoke_stream : &rules_invoke)) || !api_function_ref(call, &call->ref))
 		return false;
 	*kind = is_event_operation(call) ? KIND_EVENT : kind_of(api_header(call, "X-Amz-Invocation-Type"));
 	if (*kind == KIND_EVENT && call->body.len > LIMIT_EVENT_BYTES) {
@@ -276,6 +292,11 @@ void api_invoke_too_large(struct api_call *call, struct http_request *req)
 	unsigned long long sent = req->framing == HTTP_LENGTH ? req->content_length : LIMIT_PAYLOAD_BYTES + 1ull;
 	struct str kind = is_event_operation(call) ? STR("Event") : http_header(req, STR("X-Amz-Invocation-Type"));
 	fail_too_large(call, sent, kind.p ? kind : STR("RequestResponse"));
+}
+
+void api_invoke_with_response_stream(struct api_call *call)
+{
+	UNREACHABLE(); /* as api_invoke */
 }
 
 void api_invoke(struct api_call *call)
