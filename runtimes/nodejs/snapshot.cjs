@@ -48,8 +48,14 @@ function reseed() {
 /** Before the function is loaded: it may keep Math.random for later. */
 function prepare() {
   reseed();
+  plainPages();
   Object.defineProperty(Math, 'random', { value: random, writable: true, configurable: true, enumerable: false });
   seedContexts();
+}
+
+/** Until Node.js 22 V8 puts WebAssembly's code (fetch's parser is some) behind memory protection keys, which no image can hold. */
+function plainPages() {
+  if (Number(process.versions.node.split('.')[0]) < 22) require('v8').setFlagsFromString('--no-wasm-memory-protection-keys');
 }
 
 /** V8 seeds the Math.random of a new context from a generator that all copies share, unless it is told a seed. */

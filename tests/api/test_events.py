@@ -148,7 +148,7 @@ class Events(EventsCase):
 
     def test_the_command_line(self):
         def aws(*words):
-            run = subprocess.run(["aws", "events", *words], env=self.server.environ(), capture_output=True, text=True, timeout=60)
+            run = subprocess.run(["aws", "--endpoint-url", self.server.url, "events", *words], env=self.server.environ(), capture_output=True, text=True, timeout=60)
             self.assertEqual(run.returncode, 0, run.stderr)
             return json.loads(run.stdout or "null")
         url, arn = self.queue()

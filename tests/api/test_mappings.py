@@ -195,7 +195,7 @@ class Mappings(ApiCase):
 
     def test_the_command_line(self):
         def aws(*words):
-            done = subprocess.run(("aws", "lambda") + words, env=self.server.environ(), capture_output=True, text=True, timeout=60)
+            done = subprocess.run(("aws", "--endpoint-url", self.server.url, "lambda") + words, env=self.server.environ(), capture_output=True, text=True, timeout=60)
             self.assertEqual(done.returncode, 0, done.stderr)
             return json.loads(done.stdout)
         made = aws("create-event-source-mapping", "--function-name", self.function, "--event-source-arn", self.queue, "--batch-size", "10")

@@ -100,7 +100,7 @@ class Permissions(ApiCase):
 
     def test_the_command_line(self):
         def aws(*words):
-            return subprocess.run(("aws", "lambda") + words, env=self.server.environ(), capture_output=True, text=True, timeout=60)
+            return subprocess.run(("aws", "--endpoint-url", self.server.url, "lambda") + words, env=self.server.environ(), capture_output=True, text=True, timeout=60)
         done = aws("add-permission", "--function-name", self.name, "--statement-id", "cli", "--action", "lambda:InvokeFunction",
                    "--principal", "events.amazonaws.com", "--source-arn", RULE)
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -119,7 +119,7 @@ class Schedules(SchedulerCase):
 
     def test_the_command_line(self):
         def aws(*words):
-            run = subprocess.run(["aws", "scheduler", *words], env=self.server.environ(), capture_output=True, text=True, timeout=60)
+            run = subprocess.run(["aws", "--endpoint-url", self.server.url, "scheduler", *words], env=self.server.environ(), capture_output=True, text=True, timeout=60)
             self.assertEqual(run.returncode, 0, run.stderr)
             return json.loads(run.stdout or "null")
         url, arn = self.queue()

@@ -100,6 +100,12 @@ def call(client, name, event=None, **more):
     return answer, json.loads(body) if body else None
 
 
+def known(client, operation, **parameters):
+    """Of the parameters, those that this SDK's model has: Debian's is older than some of the API."""
+    members = client.meta.service_model.operation_model(operation).input_shape.members
+    return {name: value for name, value in parameters.items() if name in members}
+
+
 def signed(server, method, path, body=b"", **headers):
     """Headers of a signed request, for what an older SDK cannot say."""
     from botocore.auth import SigV4Auth

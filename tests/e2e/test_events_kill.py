@@ -16,7 +16,7 @@ import threading
 import time
 import unittest
 
-from support import comm, wait_until
+from support import comm, known, wait_until
 from harness import Server
 
 KILLS = int(os.environ.get("E2E_KILLS", "10"))
@@ -147,7 +147,7 @@ class Killed(unittest.TestCase):
             FunctionName=self.name, DestinationConfig={"OnSuccess": {"Destination": PREFIX + "done"}, "OnFailure": {"Destination": PREFIX + "dead"}})
         worker = self.server.deploy({"app.py": WORK}, Timeout=10, MemorySize=512)
         self.client.create_event_source_mapping(FunctionName=worker, EventSourceArn=PREFIX + "jobs", BatchSize=10,
-                                                ScalingConfig={"MaximumConcurrency": 4})
+                                                **known(self.client, "CreateEventSourceMapping", ScalingConfig={"MaximumConcurrency": 4}))
 
     def environments(self):
         return [p for p in self.server.children() if comm(p) == "mayfly-init"]

@@ -68,6 +68,14 @@ def handler(e, c):
 '''
 
 
+# A module with one function, that answers 42.
+NODE_WASM = '''
+const bytes = Buffer.from("0061736d010000000105016000017f030201000705010166000" + "00a06010400412a0b", "hex");
+const made = new WebAssembly.Instance(new WebAssembly.Module(bytes));
+exports.handler = async () => made.exports.f();
+'''
+
+
 class Contents(SnapshotCase):
     def restored(self, name):
         answer = self.call(name)
@@ -98,6 +106,11 @@ class Contents(SnapshotCase):
     def test_nodejs_heap_grows_and_is_given_back(self):
         name, _ = self.ready({"app.js": text("memory.js")}, event={"n": 0}, runtime="nodejs20.x", MemorySize=1769, Timeout=20)
         self.grows(name, 25)
+
+    def test_webassembly_of_nodejs(self):
+        """Compiled before the image is taken, as whatever calls fetch() has it."""
+        name, _ = self.ready({"app.js": NODE_WASM}, tags=SINGLE, runtime="nodejs20.x", MemorySize=512, Timeout=10)
+        self.assertEqual([self.restored(name) for _ in range(2)], [42, 42])
 
     def test_huge_heap(self):
         """More than a small page each would be cheap for: 400 MB."""
