@@ -40,8 +40,9 @@ static bool forget(json_t **rows, struct str qualifier)
 
 bool draft_forget(struct op *op, struct str qualifier)
 {
-	bool events = forget(&op->draft.events, qualifier);
-	return forget(&op->draft.policies, qualifier) || events;
+	bool events = forget(&op->draft.events, qualifier), urls = forget(&op->draft.urls, qualifier);
+	bool kept = draft_forget_kept(op, qualifier);
+	return forget(&op->draft.policies, qualifier) || events || urls || kept;
 }
 
 /* ---- looking ---- */

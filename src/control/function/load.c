@@ -79,6 +79,9 @@ static int fill_function(struct function *f, const json_t *json, int64_t last)
 	f->truth.reserved = (int)reserved;
 	f->truth.events = load_rows(json, "Events");
 	f->truth.policies = load_rows(json, "Policies");
+	f->truth.kept = load_rows(json, "Kept");
+	f->truth.urls = load_rows(json, "Urls");
+	function_urls_sync(f);
 	f->truth.recursion = json_is_true(json_object_get(json, "Recursion"));
 	return 0;
 }

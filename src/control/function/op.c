@@ -154,6 +154,8 @@ static void on_truth_written(void *arg, const struct kv_entry *entry, const stru
 	f->truth = op->draft;
 	if (old.policies != f->truth.policies)
 		function_forget_policies(f);
+	if (old.urls != f->truth.urls)
+		function_urls_sync(f);
 	truth_dispose(&old, &f->truth, f->serving);
 	if (op->applied)
 		op->applied(op);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "control/function/registry_priv.h"
+#include "control/function/url.h"
 #include "core/base/cleanup.h"
 #include "core/json/value.h"
 #include "core/policy/policy.h"
@@ -90,6 +91,19 @@ bool registry_permits(struct registry *r, struct str name, struct str qualifier,
 	struct policy_question q = {.service = service, .action = action, .resource = str_from(arn), .context = context,
 	                            .context_count = n};
 	return policy_ask(compiled_policy(f, qualifier), &q) == POLICY_ALLOW;
+}
+
+enum policy_answer registry_ask_policy(struct registry *r, struct str name, struct str qualifier, struct policy_question *q)
+{
+	struct function *f = function_find(r, name);
+	char arn[FUNCTION_ARN_MAX];
+	if (!f || !function_has_qualifier(f, qualifier))
+		return POLICY_SILENT;
+	registry_arn(r, arn, name, qualifier);
+	q->resource = str_from(arn);
+	enum policy_answer answer = policy_ask(compiled_policy(f, qualifier), q);
+	q->resource = STR_NULL;
+	return answer;
 }
 
 /* ---- showing ---- */

@@ -1,5 +1,5 @@
 /* The text of a function's key: {"Format":1,"Incarnation":...,"Last":n,"Latest":{...},"Aliases":{...},"Tags":{...},
- * "Reserved":n,"Events":{QUALIFIER:{...}},"Policies":{QUALIFIER:{...}},"Recursion":true}, or {"Format":1,"Last":n} when the
+ * "Reserved":n,"Events":{QUALIFIER:{...}},"Policies":{QUALIFIER:{...}},"Kept":{KIND/QUALIFIER:{...}},"Urls":{QUALIFIER:{...}},"Recursion":true}, or {"Format":1,"Last":n} when the
  * function is deleted; members that say nothing are left out. Keys: "function/NAME" and
  * "version/NAME/INCARNATION/NUMBER", whose text is the published configuration. */
 #include <stdio.h>
@@ -60,6 +60,10 @@ int record_write(struct buf *out, const struct function *f, const struct truth *
 		rc |= write_value(&w, "Events", truth->events);
 	if (truth->policies)
 		rc |= write_value(&w, "Policies", truth->policies);
+	if (truth->kept)
+		rc |= write_value(&w, "Kept", truth->kept);
+	if (truth->urls)
+		rc |= write_value(&w, "Urls", truth->urls);
 	if (truth->recursion)
 		json_write_key_bool(&w, "Recursion", true);
 	json_write_close(&w);

@@ -20,6 +20,7 @@ struct registry *registry_new(const struct registry_deps *deps, struct error *er
 	hash_init(&r->tombstones);
 	hash_init(&r->locks);
 	hash_init(&r->codes);
+	hash_init(&r->urls);
 	list_init(&r->image_waits);
 	int rc = mkdirat(deps->data_dirfd, "code", 0755);
 	if (rc == 0 || errno == EEXIST)
@@ -49,6 +50,7 @@ void registry_free(struct registry *r)
 		free(HASH_ENTRY(n, struct tombstone, by_name));
 	}
 	hash_release(&r->functions);
+	hash_release(&r->urls);
 	hash_release(&r->tombstones);
 	hash_release(&r->locks); /* a change that is under way when the program ends was not acknowledged, and is left */
 	layers_free_all(r);
@@ -87,6 +89,7 @@ struct function *function_new(struct registry *r, struct str name, struct error 
 	f->truth.reserved = -1;
 	f->settle.cb = on_settle;
 	list_init(&f->compiled);
+	list_init(&f->urls);
 	memcpy(f->name, name.p, name.n);
 	snprintf(f->incarnation, sizeof f->incarnation, "%016llx", (unsigned long long)rand_u64());
 	return f;
@@ -145,6 +148,10 @@ void truth_dispose(struct truth *drop, const struct truth *keep, const struct co
 		json_decref(drop->events);
 	if (drop->policies != keep->policies)
 		json_decref(drop->policies);
+	if (drop->kept != keep->kept)
+		json_decref(drop->kept);
+	if (drop->urls != keep->urls)
+		json_decref(drop->urls);
 	if (drop->aliases != keep->aliases) {
 		for (size_t i = 0; i < drop->alias_count; i++) {
 			bool kept = false;
@@ -164,6 +171,7 @@ void function_free(struct function *f)
 		return;
 	ev_timer_stop(&f->settle);
 	function_forget_policies(f);
+	function_urls_drop(f);
 	if (f->serving != f->truth.latest)
 		config_free(f->serving);
 	truth_dispose(&f->truth, &none, NULL);

@@ -242,6 +242,14 @@ json_t *registry_policy(struct registry *r, struct str name, struct str qualifie
 bool registry_permits(struct registry *r, struct str name, struct str qualifier, struct str action, struct str service,
                       struct str source_arn, struct str source_account);
 
+/* Settings of a version ("$LATEST", a number) that are kept for their owners, and that nothing here acts on; they go with it. */
+enum registry_kept { KEPT_RUNTIME, KEPT_SCALING, KEPT_KINDS };
+/* `row` NULL: none any more. `result` is the row. ERR_NOT_FOUND. */
+void registry_keep(struct registry *r, struct str name, struct str qualifier, enum registry_kept kind, json_t *row, registry_done_cb *cb,
+                   void *arg);
+/* Borrowed, until the next change of the function; NULL: none, also where there is no such function. */
+const json_t *registry_kept(const struct registry *r, struct str name, struct str qualifier, enum registry_kept kind);
+
 /* Recursion config: true Allow, false Terminate (the default). */
 void registry_recursion_put(struct registry *r, struct str name, bool allow, registry_done_cb *cb, void *arg);
 int registry_recursion(struct registry *r, struct str name, bool *allow, struct error *err);

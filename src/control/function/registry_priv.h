@@ -77,7 +77,9 @@ struct truth {
 	/* By qualifier; NULL: none. Never changed in place: a change makes a new object. */
 	json_t *events;   /* event-invoke-configs: "$LATEST", version numbers, aliases (event_invoke.c) */
 	json_t *policies; /* {"RevisionId", "Statement"}; the function's own under "" (permission.c) */
+	json_t *kept;     /* settings that nothing here acts on: "KIND/QUALIFIER" (keep.c) */
 	bool recursion;   /* allowed */
+	json_t *urls;     /* function URLs (url.c); the function's own under "" */
 };
 
 enum function_state { FUNCTION_ACTIVE, FUNCTION_PENDING, FUNCTION_UPDATING };
@@ -91,6 +93,7 @@ struct function {
 	struct config **versions; /* sorted by number */
 	size_t version_count;
 	enum function_state state;
+	struct list urls;         /* struct url_entry (url.c) */
 	struct list compiled;     /* policies that were asked, until they change (permission.c) */
 	struct ev_timer settle;
 	char incarnation[17];
@@ -115,6 +118,7 @@ struct registry {
 	struct registry_deps deps;
 	int code_dirfd;
 	struct hash functions, tombstones, locks, codes;
+	struct hash urls;         /* struct url_entry, by id */
 	struct function **sorted; /* by name */
 	size_t count, sorted_cap;
 	struct layer **layers;    /* by name (layer_priv.h) */
@@ -183,12 +187,20 @@ bool function_has_qualifier(const struct function *f, struct str qualifier);
 /* The draft without what belongs to a version or alias that goes with this change; true: there was something. */
 bool draft_forget(struct op *op, struct str qualifier);
 
+/* ---- keep.c ---- */
+/* The draft without what is kept for a version or alias that goes; true: there was something. */
+bool draft_forget_kept(struct op *op, struct str qualifier);
+
 /* ---- permission.c ---- */
 void function_forget_policies(struct function *f); /* compiled ones */
 /* Of a row {"RevisionId", "Statement": [...]}: new text of the whole policy, as the API shows it (NULL: no memory); place of the
  * statement with that id, SIZE_MAX: none. */
 char *policy_row_text(json_t *row);
 size_t policy_row_find(const json_t *statements, struct str sid);
+
+/* ---- url.c ---- */
+void function_urls_sync(struct function *f); /* the table of ids follows truth.urls */
+void function_urls_drop(struct function *f);
 
 /* ---- record.c: the text of a function's key ---- */
 int record_write(struct buf *out, const struct function *f, const struct truth *truth, struct error *err);

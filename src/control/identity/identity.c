@@ -24,7 +24,8 @@ struct identities {
 /* What an unmanaged role may do: a row ending in '*' stands for all that begin so. Services that are added later and hold
  * nothing of other functions (queues, buckets, tables) get a row. */
 static const char *const unmanaged_may[] = {
-	"lambda:InvokeFunction", "lambda:InvokeAsync", "lambda:SendDurableExecutionCallback*", "lambda:CheckpointDurableExecution",
+	"lambda:InvokeFunction", "lambda:InvokeFunctionUrl", "lambda:InvokeAsync", "lambda:SendDurableExecutionCallback*",
+	"lambda:CheckpointDurableExecution",
 	"lambda:GetDurableExecutionState", "logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents",
 	"sts:GetCallerIdentity", "sqs:*", "events:*", "scheduler:*",
 };
