@@ -21,7 +21,7 @@ def _set_module_path(runtime_dir):
     """The order of Lambda: the function, its layers, the runtime, the standard library, the distribution."""
     version = "python%d.%d" % sys.version_info[:2]
     task = mayfly_loop._env(b"LAMBDA_TASK_ROOT", "/var/task")
-    layers = [LAYERS + "/lib/" + version + "/site-packages", LAYERS]
+    layers = [LAYERS + "/lib/" + v + "/site-packages" for v in (version, *_declared(version))] + [LAYERS]
     own_path = b"PYTHONPATH" in environ
     if own_path:
         # The interpreter runs without `site`; who sets PYTHONPATH may count on what it does (sitecustomize, .pth).
@@ -34,6 +34,12 @@ def _set_module_path(runtime_dir):
     sys.path[0:1] = [task] + ([] if own_path else layers) + [runtime_dir]
     for folder in [task] + ([] if own_path else layers):
         _read_pth_files(folder)
+
+
+def _declared(version):
+    """Layers for the version that the function asks for, where another one stands in for it; what is compiled will not load."""
+    declared = mayfly_loop._env(b"AWS_EXECUTION_ENV", "").replace("AWS_Lambda_", "")
+    return [declared] if declared != version and _is(LAYERS + "/lib/" + declared) else []
 
 
 def _is(path):

@@ -48,13 +48,18 @@ class Fault(Exception):
 class Function:
     def __init__(self, ask):
         self.config = {"Timeout": 3, "MemorySize": 128, "Description": "", "EphemeralStorage": {"Size": 512}, "Architectures": ["x86_64"]}
-        self.config.update({k: v for k, v in ask.items() if k not in ("Code", "Tags")})
+        self.set({k: v for k, v in ask.items() if k not in ("Code", "Tags")})
         name = self.config["FunctionName"]
         self.config["FunctionArn"] = "arn:aws:lambda:us-east-1:000000000000:function:" + name
         self.tags, self.versions, self.aliases, self.polls = ask.get("Tags", {}), [], {}, 0
         self.set_code(ask["Code"]["ZipFile"])
         self.config.update(State="Pending", Version="$LATEST")
         self.version_state, self.version_end, self.polls_of_versions = "Active", "Active", 0
+
+    def set(self, members):
+        self.config.update(members)
+        if "Layers" in members:
+            self.config["Layers"] = [{"Arn": arn, "CodeSize": 1} for arn in members["Layers"]]
 
     def set_code(self, text):
         self.zip = base64.b64decode(text)
@@ -218,7 +223,7 @@ class FakeServer:
             f.begin_update()
             return 200, f.config
         if what == "PUT configuration":
-            f.config.update(ask)
+            f.set(ask)
             f.begin_update()
             return 200, f.config
         return self.route_versions(f, what, rest, ask)

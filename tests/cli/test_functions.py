@@ -89,6 +89,22 @@ class Deploy(CliCase):
         self.assertEqual((config["Runtime"], config["MemorySize"]), ("nodejs20.x", 128))
         self.assertEqual(config["Environment"], {"Variables": {"AB": "1", "CD": "2"}})
 
+    def test_layers(self):
+        a, b = ("arn:aws:lambda:us-east-1:000000000000:layer:%s:1" % n for n in "ab")
+        self.deploy("thumb", "x", "--layer", a, "--layer", b)
+        f = self.server.functions["thumb"]
+        self.assertEqual([row["Arn"] for row in f.config["Layers"]], [a, b])
+        self.assertIn("up to date", self.run_cli("deploy", "thumb", "--layer", a, "--layer", b).stderr)
+        self.assertIn("up to date", self.run_cli("deploy", "thumb").stderr)
+        self.out("deploy", "thumb", "--layer", b)
+        self.assertEqual([row["Arn"] for row in f.config["Layers"]], [b])
+        self.out("deploy", "thumb", "--layer", "")
+        self.assertEqual(f.config["Layers"], [])
+        self.write("own/readme", "its bootstrap is in a layer")
+        self.write("own/function.json", json.dumps({"runtime": "provided.al2023", "layers": [a]}))
+        self.out("deploy", "own")
+        self.assertEqual(self.server.functions["own"].config["Layers"][0]["Arn"], a)
+
     def test_updates_only_what_differs(self):
         self.deploy()
         done = self.run_cli("deploy", "thumb")

@@ -27,6 +27,8 @@ static const struct option_row options[] = {
 	{"timeout", 't', OPTION_NUMBER, "S", "most seconds for an invocation", 1, LIMIT_TIMEOUT_MAX_S},
 	{"ephemeral", 0, OPTION_NUMBER, "MB", "size of /tmp", LIMIT_EPHEMERAL_MIN_MB, LIMIT_EPHEMERAL_MAX_MB},
 	{"env", 'e', OPTION_LIST, "K=V", "environment variable; several add up, and replace those that the function had", 0, 0},
+	{"layer", 0, OPTION_LIST, "ARN", "layer version, merged below /opt; several lie above each other, and replace those that the function had; '': none",
+	 0, 0},
 	{"tag", 0, OPTION_LIST, "K=V", "tag; several add up", 0, 0},
 	{"description", 0, OPTION_TEXT, "TEXT", "what the function is for", 0, 0},
 	{"arch", 0, OPTION_CHOICE, "x86_64|arm64", "instruction set", 0, 0},
@@ -134,6 +136,22 @@ static int take_environment(struct deploy *d)
 	return 0;
 }
 
+static void take_layers(struct deploy *d)
+{
+	size_t at = 0;
+	json_t *given = json_object_get(d->file, "layers"), *layers = NULL;
+	const char *text;
+	while ((text = args_next(&d->cli->args, "layer", &at))) {
+		layers = layers ? layers : json_array();
+		if (*text)
+			json_array_append_new(layers, json_string(text));
+	}
+	if (layers)
+		json_object_set_new(d->configuration, "Layers", layers);
+	else if (given)
+		json_object_set(d->configuration, "Layers", given);
+}
+
 static void take_choices(struct deploy *d)
 {
 	for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
@@ -163,6 +181,7 @@ static int take_configuration(struct deploy *d)
 		json_object_set_new(d->configuration, "EphemeralStorage", json_pack("{s:I}", "Size", (json_int_t)n));
 	if (take_environment(d) < 0 || take_pairs(d, "tag", &d->tags) < 0)
 		return -1;
+	take_layers(d);
 	if (!d->tags && json_is_object(json_object_get(d->file, "tags")))
 		d->tags = json_incref(json_object_get(d->file, "tags"));
 	take_choices(d);
@@ -257,7 +276,8 @@ static int fill_in(struct deploy *d)
 	const char *runtime = cli_json_text(d->configuration, "Runtime", "");
 	if (strncmp(runtime, "provided", 8) == 0 && !json_object_get(d->configuration, "Handler"))
 		json_object_set_new(d->configuration, "Handler", json_string("bootstrap"));
-	if (strncmp(runtime, "provided", 8) == 0 && !custom)
+	bool layered = json_array_size(json_object_get(d->configuration, "Layers")) > 0; /* one of them may bring the bootstrap */
+	if (strncmp(runtime, "provided", 8) == 0 && !custom && !layered)
 		return cli_fail(d->cli, "%s needs an executable file named bootstrap in %s%s", runtime, d->folder,
 		                json_object_get(d->file, "build") ? "; --build makes it" : "");
 	if (!*runtime || !json_object_get(d->configuration, "Handler"))
@@ -325,6 +345,19 @@ static int update_code(struct deploy *d, const json_t *old)
 	return lambda_wait(d->cli, d->name, NULL);
 }
 
+/* A member as it is, in the form in which it is sent: layers are shown with their sizes. New reference, or NULL. */
+static json_t *member_now(const json_t *old, const char *key)
+{
+	json_t *now = json_object_get(old, key), *one;
+	size_t i;
+	if (strcmp(key, "Layers") != 0)
+		return json_incref(now);
+	json_t *arns = json_array();
+	json_array_foreach(now, i, one)
+		json_array_append(arns, json_object_get(one, "Arn"));
+	return arns;
+}
+
 static int update_configuration(struct deploy *d, const json_t *old)
 {
 	const char *key;
@@ -333,7 +366,8 @@ static int update_configuration(struct deploy *d, const json_t *old)
 	if (take_role(d, false) < 0)
 		return -1;
 	json_object_foreach(d->configuration, key, value) {
-		if (!json_equal(value, json_object_get(old, key)))
+		CLEANUP_JSON json_t *now = member_now(old, key);
+		if (!json_equal(value, now))
 			json_object_set(body, key, value);
 	}
 	if (json_object_size(body) == 0)
@@ -419,8 +453,8 @@ const struct command command_deploy = {
 	.options = OPTIONS(options),
 	.details = "Packs everything below DIR but .git, __pycache__ and what its .mayflyignore names (rules as in .gitignore). Options that\n"
 	           "are not given come from DIR/function.json, where it is there: {\"runtime\", \"handler\", \"memory\", \"timeout\",\n"
-	           "\"description\", \"role\", \"env\": {}, \"tags\": {}, \"snapshot\", \"isolation\", \"name\", \"build\"}; else they stay as the\n"
-	           "function has them.\n\n"
+	           "\"description\", \"role\", \"env\": {}, \"layers\": [], \"tags\": {}, \"snapshot\", \"isolation\", \"name\", \"build\"}; else they\n"
+	           "stay as the function has them.\n\n"
 	           "With --snapshot auto (the server's default) or always, environments after the first start from an image of the\n"
 	           "initialised process: what a module computes once at load is then shared by all environments of a version.\n\n"
 	           "  mayfly deploy ./thumb --runtime python3.11 --handler app.handler --memory 256 -e LEVEL=debug",
