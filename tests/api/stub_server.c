@@ -209,7 +209,7 @@ static void on_signal(void *arg, int signal)
 	ev_loop_stop(arg);
 }
 
-static void logs_call(void *arg, struct str operation, struct str body, api_answer_cb *cb, void *answer)
+static void logs_call(void *arg, struct str operation, const json_t *body, api_answer_cb *cb, void *answer)
 {
 	if (str_eqz(operation, "DescribeLogStreams"))
 		cb(answer, 200, NULL, STR("{\"logStreams\":[]}"));

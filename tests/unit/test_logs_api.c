@@ -24,7 +24,9 @@ static void on_answer(void *arg, int status, const char *type, struct str body)
 
 static void call(struct fixture *x, struct answer *a, const char *operation, const char *body)
 {
-	logs_api_answer(x->logs, str_from(operation), str_from(body), on_answer, a);
+	CLEANUP_JSON json_t *root = json_value_load_object(str_from(body), NULL, NULL);
+	ASSERT(root);
+	logs_api_answer(x->logs, str_from(operation), root, on_answer, a);
 }
 
 static void release(struct answer *a)
@@ -91,14 +93,17 @@ TEST(errors_are_aws_errors)
 		 "The specified nextToken is invalid."},
 		{"FilterLogEvents", "{}", "InvalidParameterException", "Either LogGroup name or LogGroup ARN must be specified."},
 		{"FilterLogEvents", "{\"logGroupName\":\"" GROUP "\",\"limit\":10001}", "InvalidParameterException",
-		 "1 validation error detected: Value at 'limit' failed to satisfy constraint: Member must have value less than or equal to 10000"},
+		 "1 validation error detected: Value '10001' at 'limit' failed to satisfy constraint: Member must have value less than or equal to 10000"},
 		{"FilterLogEvents", "{\"logGroupName\":\"" GROUP "\",\"filterPattern\":\"{ $.a = }\"}", "InvalidParameterException",
 		 "Invalid filter pattern: a value is missing"},
-		{"FilterLogEvents", "{\"logGroupName\":", "SerializationException", ""},
+		{"DescribeLogStreams", "{\"logGroupName\":\"a b\"}", "InvalidParameterException",
+		 "1 validation error detected: Value 'a b' at 'logGroupName' failed to satisfy constraint: Member must satisfy regular expression"},
 		{"DescribeLogStreams", "{\"logGroupName\":\"../../etc\"}", "ResourceNotFoundException", "The specified log group"},
 		{"DescribeLogStreams", "{\"logGroupName\":\"" GROUP "\",\"orderBy\":\"LastEventTime\",\"logStreamNamePrefix\":\"2\"}",
 		 "InvalidParameterException", "Cannot order by LastEventTime with a logStreamNamePrefix."},
-		{"PutLogEvents", "{}", "UnknownOperationException", "PutLogEvents"},
+		{"PutLogEvents", "{}", "InvalidParameterException",
+		 "1 validation error detected: Value null at 'logGroupName' failed to satisfy constraint: Member must not be null"},
+		{"StartQuery", "{}", "UnknownOperationException", "StartQuery"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		call(&x, &a, cases[i].operation, cases[i].body);
@@ -123,7 +128,8 @@ TEST(folder_names_are_safe_and_reversible)
 	}
 	char folder[256], big[600];
 	memset(big, 'a', sizeof big);
-	CHECK_INT(folder_encode(folder, (struct str){big, 512}), -1);
+	CHECK_INT(folder_encode(folder, (struct str){big, 512}), 0);
+	CHECK(folder_is_hash(folder) && strlen(folder) == 65 && folder_decode(big, sizeof big, folder) == -1);
 	CHECK_INT(folder_encode(folder, STR("")), -1);
 }
 

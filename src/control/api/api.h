@@ -10,6 +10,7 @@
 #ifndef MAYFLY_API_API_H
 #define MAYFLY_API_API_H
 
+#include <jansson.h>
 #include <stdint.h>
 
 #include "control/function/registry.h"
@@ -50,9 +51,9 @@ struct api_deps {
 	struct registry *registry;
 	struct invoke *invoke;
 
-	/* CloudWatch Logs, JSON 1.1: `operation` is the part of X-Amz-Target after the dot; `body` lives during the call.
-	 * NULL: those operations answer 501. */
-	void (*logs_call)(void *arg, struct str operation, struct str body, api_answer_cb *cb, void *answer);
+	/* CloudWatch Logs, JSON 1.1: `operation` is the part of X-Amz-Target after the dot; `body`, an object or NULL when none was sent,
+	 * lives during the call. NULL: those operations answer 501. */
+	void (*logs_call)(void *arg, struct str operation, const json_t *body, api_answer_cb *cb, void *answer);
 	void *logs_arg;
 	/* Prometheus text. NULL: /_mayfly/metrics answers 501. */
 	void (*metrics_text)(void *arg, struct buf *out);

@@ -19,6 +19,7 @@
 #define API_ARENA_BYTES (1u << 20)
 #define API_FREE_CALLS 256
 #define API_JSON_BODY_MAX (1u << 20) /* of operations that say nothing else */
+#define API_LOGS_BODY_MAX (8u << 20) /* PutLogEvents: 1 MiB of messages, escaped */
 #define API_CODE_BODY_MAX 70167211u  /* operations that carry a package */
 
 /* SERVICE_ROW: one of deps.services, call->row. */
@@ -187,6 +188,9 @@ void api_stream_done(struct api_call *call);
 /* Checks beyond the rows; false: answered. */
 bool api_check_configuration(struct api_call *call, bool create);
 bool api_check_tags(struct api_call *call, const json_t *tags);
+bool api_check_signing(struct api_call *call); /* a code signing configuration that is named must be there: none is */
+/* The function that the path names, and its version or alias, must be there. */
+bool api_existing(struct api_call *call, struct function_ref *ref);
 /* FunctionConfiguration out of the request: all that is not about the request itself. Over `now` (borrowed), what is
  * configured; NULL: a new function, with all defaults. NULL when out of memory. */
 json_t *api_configuration(struct api_call *call, struct str name, const json_t *now);
@@ -235,7 +239,10 @@ bool api_mayfly_known(struct api_call *call, const struct http_request *req);
 	X(list_layer_versions) X(get_layer_version) X(list_code_signing_configs) X(get_code_signing_config) \
 	X(list_capacity_providers) X(get_capacity_provider) X(list_durable_executions_by_function) \
 	X(create_event_source_mapping) X(update_event_source_mapping) X(delete_event_source_mapping) X(add_permission) \
-	X(invoke_with_response_stream) X(remove_permission) X(put_function_recursion_config)
+	X(invoke_with_response_stream) X(remove_permission) X(put_function_recursion_config) X(put_runtime_management_config) \
+	X(put_function_scaling_config) X(delete_provisioned_concurrency_config) X(delete_function_code_signing_config) \
+	X(put_function_code_signing_config) X(get_durable_execution) X(checkpoint_durable_execution) \
+	X(send_durable_execution_callback)
 #define X(name) void api_##name(struct api_call *call);
 HANDLERS(X)
 #undef X

@@ -11,7 +11,7 @@ void api_body_parse(struct api_call *call)
 	struct str text = {call->body.data, call->body.len};
 	struct buf rest;
 	buf_init(&rest, API_JSON_BODY_MAX);
-	if (call->service == SERVICE_STS || call->service == SERVICE_LOGS || call->row || text.n == 0)
+	if (call->service == SERVICE_STS || call->row || text.n == 0)
 		return;
 	if (call->route && call->route->flags & ROUTE_CODE) {
 		int rc = api_zip_cut(&call->body, &rest, &call->zip);
@@ -22,7 +22,7 @@ void api_body_parse(struct api_call *call)
 		call->has_zip = rc > 0;
 		text = rc > 0 ? buf_str(&rest) : text;
 	}
-	struct json_limits limits = {.max_bytes = API_JSON_BODY_MAX, .max_depth = BODY_DEPTH_MAX};
+	struct json_limits limits = {.max_bytes = call->service == SERVICE_LOGS ? API_LOGS_BODY_MAX : API_JSON_BODY_MAX, .max_depth = BODY_DEPTH_MAX};
 	call->json = json_value_load_object(text, &limits, &call->bad_body);
 	if (!call->json && call->bad_body.code == ERR_TOO_LARGE && text.n <= API_JSON_BODY_MAX)
 		error_set(&call->bad_body, ERR_BAD_PAYLOAD, "Document nesting depth exceeds the maximum allowed (%d)", BODY_DEPTH_MAX);
@@ -43,14 +43,13 @@ static bool body_is_bad(struct api_call *call)
 
 static void dispatch_lambda(struct api_call *call)
 {
-	if (!call->route->handle) {
-		api_fail(call, ERR_UNSUPPORTED, "The operation " STR_FMT " is not implemented by this server.",
-		         STR_ARG(call->operation));
-		return;
-	}
 	if (body_is_bad(call) || (call->route->rules && !api_validate(call, call->route->rules)))
 		return;
-	call->route->handle(call);
+	if (call->route->handle)
+		call->route->handle(call);
+	else
+		api_fail(call, ERR_UNSUPPORTED, "The operation " STR_FMT " is not implemented by this server: %s.", STR_ARG(call->operation),
+		         call->route->note);
 }
 
 void api_dispatch(struct api_call *call)
@@ -91,8 +90,10 @@ static void on_logs_answer(void *answer, int status, const char *type, struct st
 void api_logs(struct api_call *call)
 {
 	struct api_deps *deps = &call->api->deps;
-	if (deps->logs_call)
-		deps->logs_call(deps->logs_arg, call->operation, (struct str){call->body.data, call->body.len}, on_logs_answer, call);
+	if (call->bad_body.code)
+		api_fail_type(call, 400, "SerializationException", "message", call->bad_body.msg, NULL);
+	else if (deps->logs_call)
+		deps->logs_call(deps->logs_arg, call->operation, call->json, on_logs_answer, call);
 	else
 		api_fail(call, ERR_UNSUPPORTED, "The operation " STR_FMT " is not implemented by this server.",
 		         STR_ARG(call->operation));

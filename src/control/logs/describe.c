@@ -6,16 +6,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "control/logs/meta.h"
 #include "control/logs/read_priv.h"
 #include "core/base/cleanup.h"
 
-static unsigned page_size(unsigned limit)
+static unsigned page_size(unsigned limit, unsigned most)
 {
-	return limit && limit < LOGS_DESCRIBE_MAX ? limit : LOGS_DESCRIBE_MAX;
+	return limit && limit < most ? limit : most;
 }
 
 /* Pages are pieces of the sorted list: a token holds where the next one begins. */
-static int page_of(struct str token, char kind, size_t n, unsigned limit, size_t *from, size_t *to, struct log_page *out,
+static int page_of(struct str token, char kind, size_t n, unsigned page, size_t *from, size_t *to, struct log_page *out,
                    struct error *err)
 {
 	struct position p = {0, 0};
@@ -23,7 +24,7 @@ static int page_of(struct str token, char kind, size_t n, unsigned limit, size_t
 	if (token.n && token_parse(token, (char[]){kind, '\0'}, &got, &p, err) < 0)
 		return -1;
 	*from = p.offset < n ? p.offset : n;
-	*to = n - *from > page_size(limit) ? *from + page_size(limit) : n;
+	*to = n - *from > page ? *from + page : n;
 	*out = (struct log_page){.count = *to - *from};
 	arena_init(&out->memory, PAGE_MEMORY_MAX);
 	if (*to < n)
@@ -76,9 +77,27 @@ static int by_name(const void *a, const void *b)
 static bool group_wanted(const struct logs_describe_groups *q, const char *name)
 {
 	char pattern[LOG_GROUP_NAME_MAX + 1];
-	if (!str_starts(str_from(name), q->prefix))
+	bool named = !q->name_count;
+	for (size_t i = 0; i < q->name_count && !named; i++)
+		named = str_eqz(q->names[i], name);
+	if (!named || !str_starts(str_from(name), q->prefix) || (q->wants && !q->wants(q->arg, name)))
 		return false;
 	return !q->pattern.n || (str_copy(pattern, sizeof pattern, q->pattern) == 0 && strcasestr(name, pattern));
+}
+
+static const char *class_of(const struct group_meta *m)
+{
+	return *m->class_name ? m->class_name : "STANDARD";
+}
+
+static bool class_wanted(const struct logs *l, const struct logs_describe_groups *q, const char *folder)
+{
+	struct group_meta m;
+	if (!q->class_name.n)
+		return true;
+	group_meta_load(&m, l->config.dir_fd, folder);
+	group_meta_release(&m);
+	return str_eqz(q->class_name, class_of(&m));
 }
 
 static int list_groups(struct logs *l, const struct logs_describe_groups *q, struct names *names, struct error *err)
@@ -91,7 +110,8 @@ static int list_groups(struct logs *l, const struct logs_describe_groups *q, str
 	fd = -1; /* the stream's */
 	const struct dirent *e;
 	while ((e = readdir(dir))) {
-		if (folder_decode(name, sizeof name, e->d_name) < 0 || !group_wanted(q, name))
+		if (e->d_name[0] == '.' || group_name_of(name, l->config.dir_fd, e->d_name) < 0 || !group_wanted(q, name) ||
+		    !class_wanted(l, q, e->d_name))
 			continue;
 		if (names_add(names, name) < 0)
 			return error_set(err, ERR_NO_MEMORY, "no memory to list log groups");
@@ -101,15 +121,23 @@ static int list_groups(struct logs *l, const struct logs_describe_groups *q, str
 	return 0;
 }
 
-static void describe_group(struct logs *l, const char *name, struct log_group_info *g)
+static void describe_group(struct logs *l, const char *name, struct log_page *page, struct log_group_info *g)
 {
 	char folder[256];
 	struct statx st;
+	struct group_meta m;
 	CLEANUP_FREE struct segment *list = NULL;
 	size_t n = 0;
 	if (logs_prepare_read(l, str_from(name), folder, NULL) < 0)
 		return;
-	if (statx(l->config.dir_fd, folder, AT_SYMLINK_NOFOLLOW, STATX_BTIME | STATX_CTIME, &st) == 0) {
+	group_meta_load(&m, l->config.dir_fd, folder);
+	group_meta_release(&m);
+	g->class_name = keep(page, class_of(&m));
+	g->kms_key = keep(page, m.kms_key);
+	g->retention_days = m.retention_days;
+	g->protected = m.protected;
+	g->created_ms = m.created_ms;
+	if (!m.created_ms && statx(l->config.dir_fd, folder, AT_SYMLINK_NOFOLLOW, STATX_BTIME | STATX_CTIME, &st) == 0) {
 		const struct statx_timestamp *t = st.stx_mask & STATX_BTIME ? &st.stx_btime : &st.stx_ctime;
 		g->created_ms = t->tv_sec * 1000 + t->tv_nsec / 1000000;
 	}
@@ -124,12 +152,12 @@ int logs_describe_groups(struct logs *l, const struct logs_describe_groups *q, s
 	size_t from, to;
 	int result = list_groups(l, q, &names, err);
 	if (result == 0)
-		result = page_of(q->token, 'g', names.count, q->limit, &from, &to, out, err);
+		result = page_of(q->token, 'g', names.count, page_size(q->limit, q->most ? q->most : LOGS_DESCRIBE_MAX), &from, &to, out, err);
 	if (result == 0) {
 		out->groups = arena_alloc(&out->memory, (out->count + 1) * sizeof *out->groups);
 		for (size_t i = 0; i < out->count && out->groups; i++) {
 			out->groups[i].name = keep(out, names.list[from + i]);
-			describe_group(l, names.list[from + i], &out->groups[i]);
+			describe_group(l, names.list[from + i], out, &out->groups[i]);
 		}
 		if (out->memory.overflow) {
 			log_page_release(out);
@@ -199,7 +227,7 @@ static int find_streams(const struct view *v, struct str prefix, struct founds *
 		struct index own;
 		const struct index *x = view_index(v, i, &own);
 		for (unsigned k = 0; x && k < x->count && result == 0; k++) {
-			if (str_starts(str_from(x->streams[k].name), prefix))
+			if (*x->streams[k].name && str_starts(str_from(x->streams[k].name), prefix))
 				result = add_found(f, &x->streams[k]);
 		}
 		index_release(&own);
@@ -254,7 +282,7 @@ int logs_describe_streams(struct logs *l, const struct logs_describe_streams *q,
 	int result = find_streams(&v, q->prefix, &f) < 0 || sort_founds(&f, q->by_time) < 0
 	                     ? error_set(err, ERR_NO_MEMORY, "no memory to list log streams") : 0;
 	if (result == 0)
-		result = page_of(q->token, 's', f.count, q->limit, &from, &to, out, err);
+		result = page_of(q->token, 's', f.count, page_size(q->limit, LOGS_DESCRIBE_MAX), &from, &to, out, err);
 	if (result == 0) {
 		fill_streams(&f, from, q->descending, out);
 		if (out->memory.overflow) {

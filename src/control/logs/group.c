@@ -7,12 +7,15 @@
 #include <unistd.h>
 
 #include "control/logs/logs_priv.h"
+#include "control/logs/meta.h"
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
 #include "core/base/io.h"
 
 #define PENDING_MAX (2u << 20)
 #define SEGMENTS_KEPT 16u
+#define SEGMENTS_A_LIFE 8 /* at least, in the time that events are kept */
+#define DAY_MS 86400000ll
 #define SEGMENT_BYTES_MIN (128u * 1024)
 #define SEGMENT_BYTES_MAX (64u << 20)
 
@@ -43,12 +46,25 @@ static void use_file(struct log_group *g)
 		close_file(LIST_FIRST(&l->files, struct log_group, file_link));
 }
 
+/* A folder whose name is a hash says whose it is before anything is in it. */
+static int make_folder(struct log_group *g)
+{
+	int dir_fd = g->logs->config.dir_fd;
+	if (mkdirat(dir_fd, g->folder, 0700) < 0)
+		return errno == EEXIST ? 0 : -1;
+	if (!folder_is_hash(g->folder))
+		return 0;
+	struct group_meta m = {.created_ms = logs_wall_ms(g->logs)};
+	str_copy(m.name, sizeof m.name, str_from(g->name));
+	return group_meta_save(&m, dir_fd, g->folder, NULL);
+}
+
 static int open_file(struct log_group *g)
 {
 	char path[SEGMENT_PATH_SIZE];
 	if (g->fd < 0) {
 		segment_path(path, g->folder, g->seq, "log");
-		if (mkdirat(g->logs->config.dir_fd, g->folder, 0700) < 0 && errno != EEXIST)
+		if (make_folder(g) < 0)
 			return -1;
 		g->fd = openat(g->logs->config.dir_fd, path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (g->fd < 0)
@@ -79,6 +95,7 @@ static void drop_pending(struct log_group *g)
 		segment_delete(g->logs->config.dir_fd, g->folder, g->seq);
 	g->seq++;
 	g->written = 0;
+	g->since_ms = 0;
 	index_release(&g->index);
 }
 
@@ -127,6 +144,7 @@ static void rotate(struct log_group *g)
 	g->older_bytes += g->written;
 	g->seq++;
 	g->written = 0;
+	g->since_ms = 0;
 	make_room(g);
 }
 
@@ -143,19 +161,6 @@ static bool put(struct log_group *g, struct record *r)
 	return true;
 }
 
-static bool name_stream(struct log_group *g, struct log_stream *s)
-{
-	if (s->segment == g->seq && s->number < g->index.count)
-		return true;
-	struct record r = {.kind = RECORD_STREAM, .stream = g->index.count, .timestamp_ms = s->created_ms,
-	                   .ingestion_ms = s->created_ms, .message = str_from(s->name)};
-	if (!put(g, &r))
-		return false;
-	s->segment = g->seq;
-	s->number = r.stream;
-	return true;
-}
-
 static void mark_dirty(struct log_group *g)
 {
 	struct logs *l = g->logs;
@@ -166,15 +171,52 @@ static void mark_dirty(struct log_group *g)
 		ev_timer_after(l->config.loop, &l->flush_timer, LOGS_FLUSH_NS);
 }
 
-void log_group_append(struct log_group *g, struct log_stream *s, struct str message)
+static int64_t retention_ms(const struct log_group *g)
+{
+	unsigned days = g->retention_days ? g->retention_days : g->logs->config.retention_days;
+	return (int64_t)days * DAY_MS;
+}
+
+/* Retention deletes whole segments: a segment must not go on for long. */
+static bool is_due(const struct log_group *g, size_t more_bytes, int64_t now_ms)
+{
+	return g->written + g->pending.len + more_bytes > logs_segment_bytes(g->logs) ||
+	       (g->since_ms && now_ms - g->since_ms > retention_ms(g) / SEGMENTS_A_LIFE);
+}
+
+bool log_group_name_stream(struct log_group *g, struct log_stream *s)
+{
+	if (s->segment == g->seq && s->number < g->index.count && *g->index.streams[s->number].name)
+		return true;
+	struct record r = {.kind = RECORD_STREAM, .stream = g->index.count, .timestamp_ms = s->created_ms,
+	                   .ingestion_ms = s->created_ms, .message = str_from(s->name)};
+	if (!put(g, &r))
+		return false;
+	s->segment = g->seq;
+	s->number = r.stream;
+	mark_dirty(g);
+	return true;
+}
+
+bool log_group_drop_stream(struct log_group *g, struct str name)
+{
+	struct record r = {.kind = RECORD_GONE, .message = name};
+	if (index_number(&g->index, name) < 0)
+		return true;
+	mark_dirty(g);
+	return put(g, &r);
+}
+
+void log_group_append(struct log_group *g, struct log_stream *s, int64_t timestamp_ms, struct str message)
 {
 	struct logs *l = g->logs;
-	struct record r = {.kind = RECORD_EVENT, .timestamp_ms = logs_wall_ms(l), .message = message};
-	r.ingestion_ms = r.timestamp_ms;
+	struct record r = {.kind = RECORD_EVENT, .timestamp_ms = timestamp_ms, .ingestion_ms = logs_wall_ms(l), .message = message};
 	memcpy(r.request, s->request, sizeof r.request);
-	if (g->written + g->pending.len + record_size(&r) > logs_segment_bytes(l))
+	if (is_due(g, record_size(&r), r.ingestion_ms))
 		rotate(g);
-	if (!name_stream(g, s)) {
+	if (!g->since_ms)
+		g->since_ms = r.ingestion_ms;
+	if (!log_group_name_stream(g, s)) {
 		l->stats.dropped_events++;
 		return;
 	}
@@ -192,6 +234,20 @@ void log_group_append(struct log_group *g, struct log_stream *s, struct str mess
 }
 
 /* ---- life ---- */
+
+void log_group_forget(struct log_group *g)
+{
+	list_remove(&g->dirty_link);
+	buf_clear(&g->pending);
+	buf_shrink(&g->pending);
+	g->pending_events = 0;
+	close_file(g);
+	index_release(&g->index);
+	g->seq++; /* so that streams know that their numbers are void */
+	g->written = g->older_bytes = 0;
+	g->since_ms = 0;
+	g->retention_days = 0;
+}
 
 static void free_group(struct log_group *g)
 {
@@ -214,8 +270,12 @@ static void find_end(struct log_group *g)
 	CLEANUP_FREE struct segment *list = NULL;
 	size_t n = 0;
 	g->seq = 1;
-	if (mkdirat(dir_fd, g->folder, 0700) < 0 && errno != EEXIST)
+	if (make_folder(g) < 0)
 		return;
+	struct group_meta m;
+	group_meta_load(&m, dir_fd, g->folder);
+	g->retention_days = m.retention_days;
+	group_meta_release(&m);
 	if (segments_list(dir_fd, g->folder, &list, &n, NULL) < 0 || n == 0)
 		return;
 	for (size_t i = 0; i + 1 < n; i++)
@@ -227,6 +287,7 @@ static void find_end(struct log_group *g)
 		g->seq++;
 	}
 	g->written = g->index.covered;
+	g->since_ms = g->index.count ? g->index.streams[0].created_ms : 0;
 }
 
 bool log_group_name_fits(struct str name)
@@ -261,9 +322,14 @@ static struct log_group *new_group(struct logs *l, struct str name, struct error
 	return STEAL_PTR(g);
 }
 
+struct log_group *logs_group_in_memory(const struct logs *l, struct str name)
+{
+	return HASH_ENTRY(hash_get(&l->groups, name), struct log_group, by_name);
+}
+
 struct log_group *logs_group(struct logs *l, struct str name, struct error *err)
 {
-	struct log_group *g = HASH_ENTRY(hash_get(&l->groups, name), struct log_group, by_name);
+	struct log_group *g = logs_group_in_memory(l, name);
 	if (!g)
 		g = new_group(l, name, err);
 	if (!g)
@@ -294,7 +360,6 @@ void log_group_unref(struct log_group *g)
 #define SWEEP_STEP 64u
 #define SWEEP_EVERY_NS (3600 * NS_PER_S)
 #define SWEEP_STEP_NS (100 * NS_PER_MS)
-#define DAY_MS 86400000ll
 
 int64_t logs_wall_ms(const struct logs *l)
 {
@@ -359,17 +424,20 @@ void logs_get_stats(const struct logs *l, struct logs_stats *out)
 }
 
 /* A group that is not in use goes from memory first, so that its newest segment can go too. */
-static void sweep_group(struct logs *l, const char *folder)
+void logs_sweep_group(struct logs *l, const char *folder)
 {
 	char name[LOG_GROUP_NAME_MAX + 1];
+	struct group_meta m;
 	CLEANUP_FREE struct segment *list = NULL;
 	size_t n = 0;
-	int64_t oldest_ms = logs_wall_ms(l) - (int64_t)l->config.retention_days * DAY_MS;
-	if (folder_decode(name, sizeof name, folder) < 0 || segments_list(l->config.dir_fd, folder, &list, &n, NULL) < 0)
+	if (group_name_of(name, l->config.dir_fd, folder) < 0 || segments_list(l->config.dir_fd, folder, &list, &n, NULL) < 0)
 		return;
+	group_meta_load(&m, l->config.dir_fd, folder);
+	int64_t oldest_ms = logs_wall_ms(l) - (int64_t)(m.retention_days ? m.retention_days : l->config.retention_days) * DAY_MS;
+	group_meta_release(&m);
 	if (!n || list[0].modified_ms >= oldest_ms)
 		return;
-	struct log_group *g = HASH_ENTRY(hash_get(&l->groups, str_from(name)), struct log_group, by_name);
+	struct log_group *g = logs_group_in_memory(l, str_from(name));
 	if (g && !g->streams) {
 		l->unused_count--;
 		free_group(g);
@@ -400,14 +468,14 @@ bool logs_sweep(struct logs *l)
 			l->sweep = NULL;
 			return true;
 		}
-		sweep_group(l, e->d_name);
+		logs_sweep_group(l, e->d_name);
 	}
 	return false;
 }
 
 int logs_prepare_read(struct logs *l, struct str group, char folder[256], struct error *err)
 {
-	struct log_group *g = HASH_ENTRY(hash_get(&l->groups, group), struct log_group, by_name);
+	struct log_group *g = logs_group_in_memory(l, group);
 	if (g)
 		log_group_flush(g);
 	if (group.n > LOG_GROUP_NAME_MAX || folder_encode(folder, group) < 0)

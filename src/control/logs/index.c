@@ -72,6 +72,18 @@ static void add_event(struct index *x, struct index_stream *s, const struct reco
 	x->last_ms = r->timestamp_ms > x->last_ms ? r->timestamp_ms : x->last_ms;
 }
 
+/* The entry stays, for the numbers of those behind it. */
+static void drop_stream(struct index *x, struct str name)
+{
+	for (unsigned i = 0; i < x->count; i++) {
+		struct index_stream *s = &x->streams[i];
+		if (!str_eqz(name, s->name))
+			continue;
+		*s->name = '\0';
+		s->first_ms = s->last_ms = s->last_ingestion_ms = -1;
+	}
+}
+
 int index_add(struct index *x, const struct record *r)
 {
 	if (r->kind == RECORD_STREAM) {
@@ -79,6 +91,8 @@ int index_add(struct index *x, const struct record *r)
 		                         .first_offset = r->end, .last_end = r->end};
 		if (r->stream != x->count || r->message.n > NAME_MAX_BYTES || add_stream(x, s, r->message) < 0)
 			return -1;
+	} else if (r->kind == RECORD_GONE && r->message.n) {
+		drop_stream(x, r->message);
 	} else if (r->kind == RECORD_EVENT && r->stream < x->count) {
 		add_event(x, &x->streams[r->stream], r);
 	} else {
@@ -90,6 +104,8 @@ int index_add(struct index *x, const struct record *r)
 
 int index_number(const struct index *x, struct str name)
 {
+	if (!name.n)
+		return -1;
 	for (unsigned i = 0; i < x->count; i++) {
 		if (str_eqz(name, x->streams[i].name))
 			return (int)i;

@@ -66,6 +66,16 @@ const char *log_stream_name(const struct log_stream *s);
 /* Bytes as they come from the pipe. `\r` within a line is a line break inside the event, as Lambda's runtimes use it. */
 void log_stream_output(struct log_stream *s, const void *data, size_t n);
 
+/* Somebody who hears what is written, as it happened: all platform events whatever the version's log format and level, and each line of
+ * the function's or of an extension's. Called inside of what tells of it. */
+struct platform_event;
+struct log_observer {
+	void (*platform)(void *arg, const struct platform_event *e);
+	void (*line)(void *arg, int64_t wall_ms, bool extension, struct str line);
+};
+/* One, which must outlive the stream; NULL: nobody any more. */
+void log_stream_observe(struct log_stream *s, const struct log_observer *observer, void *arg);
+
 /* The platform's own lines, in the version's log format; an unfinished line of the function's is ended before each.
  * In JSON format they are subject to the version's system log level. */
 struct runtime_found;
@@ -73,6 +83,16 @@ void log_stream_init_start(struct log_stream *s, const struct function_version *
 /* How an init went: status NULL (success), "timeout" or "error", type NULL or "Runtime.ExitError"... `inside`: it ran as a part
  * of an invocation. */
 void log_stream_init_report(struct log_stream *s, uint64_t duration_ns, bool inside, const char *status, const char *error_type);
+/* A plain start's init that went well, which the text format does not tell of. */
+void log_stream_init_done(struct log_stream *s, uint64_t duration_ns);
+/* An extension is ready, or failed (error_type: how). */
+struct log_extension {
+	const char *name, *state;
+	const char *const *events; /* that it registered for */
+	size_t event_count;
+	const char *error_type;    /* NULL: none */
+};
+void log_stream_extension(struct log_stream *s, const struct log_extension *e);
 /* RESTORE_START, and RESTORE_REPORT with the same meaning of status and type. */
 void log_stream_restore_start(struct log_stream *s, const struct function_version *version);
 void log_stream_restore_report(struct log_stream *s, uint64_t duration_ns, const char *status, const char *error_type);
@@ -80,6 +100,8 @@ void log_stream_restore_report(struct log_stream *s, uint64_t duration_ns, const
 void log_stream_start(struct log_stream *s, const char *request_id, const char *version, bool tail);
 /* Whose environment this is, told by its platform.start records from now on; of a version with tenants, once. */
 void log_stream_tenant(struct log_stream *s, struct str tenant);
+/* What X-Ray knows the next invocation by: the value of X-Amzn-Trace-Id, borrowed until its log_stream_end. NULL, or not sampled: none. */
+void log_stream_trace(struct log_stream *s, const char *trace);
 /* What the platform says about a failed invocation: "<message>\n<type>". A timeout says nothing but in its REPORT. */
 void log_stream_fault(struct log_stream *s, const char *request_id, const char *type, const char *message);
 
@@ -98,7 +120,17 @@ struct log_report {
 };
 
 uint64_t log_report_billed_ms(const struct log_report *r);
-/* END and REPORT (JSON: platform.runtimeDone and platform.report). Lines after it carry no request id. */
+/* The runtime has answered, or cannot any more, while extensions may still be at it: platform.runtimeDone. */
+struct log_done {
+	const char *request_id;
+	const char *status, *error_type; /* as in log_report */
+	uint64_t duration_ns;
+	uint64_t latency_ns, response_ns; /* until the answer began; from then on until its end */
+	int64_t answer_wall_ms;           /* when it began; 0: there was no answer, and none of these and produced_bytes */
+	uint64_t produced_bytes;
+};
+void log_stream_runtime_done(struct log_stream *s, const struct log_done *done);
+/* END and REPORT (JSON: platform.report, after platform.runtimeDone when log_stream_runtime_done was not called). Lines after it carry no request id. */
 void log_stream_end(struct log_stream *s, const struct log_report *report);
 /* After log_stream_end: the last LOG_TAIL_BYTES from START to REPORT, malloc'd, no closing NUL; NULL when none were asked
  * for or there is no memory. */

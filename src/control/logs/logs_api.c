@@ -1,297 +1,214 @@
-#include "control/logs/logs_api.h"
-
+/* Requests' members, the table of operations, errors. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
-#include "core/json/value.h"
-#include "core/json/write.h"
+#include "control/logs/logs_api_priv.h"
 #include "control/logs/logs_priv.h"
 
-#define REQUEST_MAX (1u << 20)
-#define STREAM_NAMES_MAX 100u
 #define ANSWER_MAX (32u << 20)
+#define VALUE_SHOWN 60u
+#define TAG_KEY_MAX 128u
+#define TAG_VALUE_MAX 256u
+#define TAGS_MAX 50u
 
 /* ---- members of requests ---- */
 
-/* AWS's text for a value outside its limits. */
-static int bad_member(const char *key, const char *what, struct error *err)
+int logs_bad_member(const struct logs_request *q, const char *key, struct str value, const char *what)
 {
-	return error_set(err, ERR_VALIDATION, "1 validation error detected: Value at '%s' failed to satisfy constraint: %s", key, what);
+	const char *quote = value.p ? "'" : "";
+	struct str shown = value.p ? str_sub(value, 0, VALUE_SHOWN) : STR("null");
+	return error_set(q->err, ERR_VALIDATION, "1 validation error detected: Value %s" STR_FMT "%s at '%s' failed to satisfy constraint: %s",
+	                 quote, STR_ARG(shown), quote, key, what);
 }
 
-static int get_str(const json_t *body, const char *key, size_t min, size_t max, struct str *out, struct error *err)
+int logs_need(const struct logs_request *q, const char *key)
 {
-	*out = (struct str){"", 0};
-	int found = json_value_str(body, key, out, err);
-	if (found < 0)
-		return -1;
-	char what[80];
-	if (found && out->n < min)
-		snprintf(what, sizeof what, "Member must have length greater than or equal to %zu", min);
-	else if (found && out->n > max)
-		snprintf(what, sizeof what, "Member must have length less than or equal to %zu", max);
-	else
+	const json_t *v = json_object_get(q->body, key);
+	return v && !json_is_null(v) ? 0 : logs_bad_member(q, key, STR_NULL, "Member must not be null");
+}
+
+static bool fits(struct str s, enum logs_text kind)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+		if (kind == LOGS_TEXT_GROUP && !isalnum((unsigned char)c) && (!c || !strchr(".-_/#", c)))
+			return false;
+		if (kind == LOGS_TEXT_STREAM && (c == ':' || c == '*'))
+			return false;
+	}
+	return true;
+}
+
+int logs_member_text(const struct logs_request *q, const char *key, size_t min, size_t max, enum logs_text kind, struct str *out)
+{
+	static const char *const patterns[] = {[LOGS_TEXT_GROUP] = "[\\.\\-_/#A-Za-z0-9]+", [LOGS_TEXT_STREAM] = "[^:*]*"};
+	char what[100];
+	*out = STR("");
+	int found = json_value_str(q->body, key, out, q->err);
+	if (found <= 0)
 		return found;
-	return bad_member(key, what, err);
+	if (out->n < min)
+		snprintf(what, sizeof what, "Member must have length greater than or equal to %zu", min);
+	else if (out->n > max)
+		snprintf(what, sizeof what, "Member must have length less than or equal to %zu", max);
+	else if (!fits(*out, kind))
+		snprintf(what, sizeof what, "Member must satisfy regular expression pattern: %s", patterns[kind]);
+	else
+		return 1;
+	return logs_bad_member(q, key, *out, what);
 }
 
-static int get_limit(const json_t *body, int64_t max, unsigned *out, struct error *err)
+int logs_member_int(const struct logs_request *q, const char *key, int64_t min, int64_t max, int64_t *out)
 {
 	int64_t v = 0;
-	char what[80];
-	if (json_value_int(body, "limit", INT64_MIN, INT64_MAX, &v, err) < 0)
-		return -1;
-	const json_t *given = json_object_get(body, "limit");
-	if (given && !json_is_null(given) && (v < 1 || v > max)) {
-		snprintf(what, sizeof what, "Member must have value %s than or equal to %" PRId64, v < 1 ? "greater" : "less",
-		         v < 1 ? (int64_t)1 : max);
-		return bad_member("limit", what, err);
+	char what[80], text[32];
+	int found = json_value_int(q->body, key, INT64_MIN, INT64_MAX, &v, q->err);
+	if (found <= 0)
+		return found;
+	if (v < min || v > max) {
+		snprintf(what, sizeof what, "Member must have value %s than or equal to %" PRId64, v < min ? "greater" : "less",
+		         v < min ? min : max);
+		snprintf(text, sizeof text, "%" PRId64, v);
+		return logs_bad_member(q, key, str_from(text), what);
 	}
+	*out = v;
+	return 1;
+}
+
+int logs_member_limit(const struct logs_request *q, int64_t max, unsigned *out)
+{
+	int64_t v = 0;
+	if (logs_member_int(q, "limit", 1, max, &v) < 0)
+		return -1;
 	*out = (unsigned)v;
 	return 0;
 }
 
-static int get_range(const json_t *body, struct log_range *r, struct error *err)
+int logs_member_bool(const struct logs_request *q, const char *key, bool *out)
 {
-	int start = json_value_int(body, "startTime", 0, INT64_MAX, &r->start_ms, err);
-	int end = start < 0 ? -1 : json_value_int(body, "endTime", 0, INT64_MAX, &r->end_ms, err);
+	*out = false;
+	return json_value_bool(q->body, key, out, q->err);
+}
+
+int logs_member_range(const struct logs_request *q, struct log_range *r)
+{
+	int start = logs_member_int(q, "startTime", 0, INT64_MAX, &r->start_ms);
+	int end = start < 0 ? -1 : logs_member_int(q, "endTime", 0, INT64_MAX, &r->end_ms);
 	r->has_start = start > 0;
 	r->has_end = end > 0;
 	return end < 0 ? -1 : 0;
 }
 
-/* A name, or an identifier: a name too, or "arn:aws:logs:REGION:ACCOUNT:log-group:NAME", perhaps with ":*". */
-static int get_group(const json_t *body, struct str *group, struct error *err)
+int logs_member_texts(const struct logs_request *q, const char *key, unsigned least, unsigned most, size_t each_max, struct str *out)
+{
+	json_t *array = NULL;
+	char what[100];
+	int found = json_value_array(q->body, key, &array, q->err);
+	if (found <= 0)
+		return found;
+	size_t n = json_array_size(array);
+	snprintf(what, sizeof what, "Member must have length %s than or equal to %u", n < least ? "greater" : "less", n < least ? least : most);
+	if (n < least || n > most)
+		return logs_bad_member(q, key, STR("[...]"), what);
+	for (size_t i = 0; i < n; i++) {
+		out[i] = json_value_text(json_array_get(array, i));
+		if (!out[i].p || out[i].n < 1 || out[i].n > each_max) {
+			snprintf(what, sizeof what, "Member must have length greater than or equal to 1, and less than or equal to %zu", each_max);
+			return logs_bad_member(q, key, out[i], what);
+		}
+	}
+	return (int)n;
+}
+
+int logs_member_tags(const struct logs_request *q, json_t **out)
+{
+	const char *key;
+	json_t *value;
+	*out = NULL;
+	int found = json_value_str_map(q->body, "tags", out, q->err);
+	if (found <= 0)
+		return found;
+	if (json_object_size(*out) < 1 || json_object_size(*out) > TAGS_MAX)
+		return logs_bad_member(q, "tags", STR("{...}"), "Member must have length between 1 and 50, inclusive");
+	json_object_foreach(*out, key, value) {
+		struct str k = str_from(key), v = json_value_text(value);
+		if (k.n < 1 || k.n > TAG_KEY_MAX || v.n > TAG_VALUE_MAX)
+			return logs_bad_member(q, "tags", k, "keys have 1 to 128 characters, values 0 to 256");
+		if (str_case_eq(str_sub(k, 0, 4), STR("aws:")))
+			return error_set(q->err, ERR_INVALID, "aws: prefixed tag key names are not allowed for external use.");
+	}
+	return 1;
+}
+
+int logs_member_group(const struct logs_request *q, struct str *out)
+{
+	if (logs_need(q, "logGroupName") < 0)
+		return -1;
+	return logs_member_text(q, "logGroupName", 1, 512, LOGS_TEXT_GROUP, out) < 0 ? -1 : 0;
+}
+
+struct str logs_identifier_group(struct str id)
+{
+	struct str piece;
+	if (!str_starts(id, STR("arn:")))
+		return id;
+	for (int i = 0; i < 6; i++)
+		str_split(&id, ':', &piece);
+	return str_ends(id, STR(":*")) ? str_sub(id, 0, id.n - 2) : id;
+}
+
+int logs_member_any_group(const struct logs_request *q, struct str *out)
 {
 	struct str name, id;
-	int has_name = get_str(body, "logGroupName", 1, 512, &name, err);
-	int has_id = has_name < 0 ? -1 : get_str(body, "logGroupIdentifier", 1, 2048, &id, err);
+	int has_name = logs_member_text(q, "logGroupName", 1, 512, LOGS_TEXT_GROUP, &name);
+	int has_id = has_name < 0 ? -1 : logs_member_text(q, "logGroupIdentifier", 1, 2048, LOGS_TEXT_ANY, &id);
 	if (has_id < 0)
 		return -1;
 	if (has_name + has_id != 1)
-		return error_set(err, ERR_INVALID, has_name ? "LogGroup name and LogGroup ARN are mutually exclusive parameters."
-		                                            : "Either LogGroup name or LogGroup ARN must be specified.");
-	*group = has_name ? name : id;
-	if (has_id && str_starts(id, STR("arn:"))) {
-		struct str piece;
-		for (int i = 0; i < 6; i++)
-			str_split(&id, ':', &piece);
-		*group = str_ends(id, STR(":*")) ? str_sub(id, 0, id.n - 2) : id;
-	}
+		return error_set(q->err, ERR_INVALID, has_name ? "LogGroup name and LogGroup ARN are mutually exclusive parameters."
+		                                               : "Either LogGroup name or LogGroup ARN must be specified.");
+	*out = has_name ? name : logs_identifier_group(id);
 	return 0;
 }
 
-/* ---- operations ---- */
+/* ---- members of answers ---- */
 
-struct call {
-	struct logs *logs;
-	const json_t *body;
-	struct json_writer *w;
-	struct error *err;
-};
-
-static void write_token(struct json_writer *w, const char *key, const char *token)
+void logs_write_token(struct json_writer *w, const char *key, const char *token)
 {
 	if (*token)
 		json_write_key_z(w, key, token);
 }
 
-static void write_group_arn(const struct call *c, const char *key, struct str name, const char *rest)
+void logs_write_group_arn(const struct logs_request *q, const char *key, struct str name, const char *rest)
 {
 	char text[LOG_GROUP_NAME_MAX + LOG_STREAM_NAME_MAX + 200];
-	int n = snprintf(text, sizeof text, "arn:aws:logs:%s:%s:log-group:" STR_FMT "%s", c->logs->region, c->logs->account,
+	int n = snprintf(text, sizeof text, "arn:aws:logs:%s:%s:log-group:" STR_FMT "%s", q->logs->region, q->logs->account,
 	                 STR_ARG(name), rest);
-	json_write_key_str(c->w, key, (struct str){text, (size_t)n});
+	json_write_key_str(q->w, key, (struct str){text, (size_t)n});
 }
 
-static int describe_groups(const struct call *c)
-{
-	struct logs_describe_groups q;
-	struct log_page page;
-	if (get_str(c->body, "logGroupNamePrefix", 1, 512, &q.prefix, c->err) < 0 ||
-	    get_str(c->body, "logGroupNamePattern", 0, 512, &q.pattern, c->err) < 0 ||
-	    get_str(c->body, "nextToken", 1, 1024, &q.token, c->err) < 0 ||
-	    get_limit(c->body, LOGS_DESCRIBE_MAX, &q.limit, c->err) < 0)
-		return -1;
-	if (q.prefix.n && q.pattern.n)
-		return error_set(c->err, ERR_INVALID, "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.");
-	if (logs_describe_groups(c->logs, &q, &page, c->err) < 0)
-		return -1;
-	json_write_key(c->w, "logGroups");
-	json_write_array(c->w);
-	for (size_t i = 0; i < page.count; i++) {
-		const struct log_group_info *g = &page.groups[i];
-		json_write_object(c->w);
-		json_write_key_str(c->w, "logGroupName", g->name);
-		json_write_key_int(c->w, "creationTime", g->created_ms);
-		json_write_key_int(c->w, "retentionInDays", c->logs->config.retention_days);
-		json_write_key_int(c->w, "metricFilterCount", 0);
-		write_group_arn(c, "arn", g->name, ":*");
-		json_write_key_int(c->w, "storedBytes", (int64_t)g->stored_bytes);
-		json_write_key_z(c->w, "logGroupClass", "STANDARD");
-		write_group_arn(c, "logGroupArn", g->name, "");
-		json_write_close(c->w);
-	}
-	json_write_close(c->w);
-	write_token(c->w, "nextToken", page.next);
-	log_page_release(&page);
-	return 0;
-}
-
-static void write_stream(const struct call *c, struct str group, const struct log_stream_info *s)
-{
-	char rest[LOG_STREAM_NAME_MAX + 32];
-	json_write_object(c->w);
-	json_write_key_str(c->w, "logStreamName", s->name);
-	json_write_key_int(c->w, "creationTime", s->created_ms);
-	if (s->last_event_ms >= 0) {
-		json_write_key_int(c->w, "firstEventTimestamp", s->first_event_ms);
-		json_write_key_int(c->w, "lastEventTimestamp", s->last_event_ms);
-		json_write_key_int(c->w, "lastIngestionTime", s->last_ingestion_ms);
-	}
-	snprintf(rest, sizeof rest, ":log-stream:" STR_FMT, STR_ARG(s->name));
-	write_group_arn(c, "arn", group, rest);
-	json_write_key_int(c->w, "storedBytes", 0);
-	json_write_close(c->w);
-}
-
-static int describe_streams(const struct call *c)
-{
-	struct logs_describe_streams q = {0};
-	struct log_page page;
-	struct str order;
-	if (get_group(c->body, &q.group, c->err) < 0 || get_str(c->body, "logStreamNamePrefix", 1, 512, &q.prefix, c->err) < 0 ||
-	    get_str(c->body, "orderBy", 0, 64, &order, c->err) < 0 || get_str(c->body, "nextToken", 1, 1024, &q.token, c->err) < 0 ||
-	    json_value_bool(c->body, "descending", &q.descending, c->err) < 0 ||
-	    get_limit(c->body, LOGS_DESCRIBE_MAX, &q.limit, c->err) < 0)
-		return -1;
-	q.by_time = str_eqz(order, "LastEventTime");
-	if (order.n && !q.by_time && !str_eqz(order, "LogStreamName"))
-		return bad_member("orderBy", "Member must satisfy enum value set: [LogStreamName, LastEventTime]", c->err);
-	if (logs_describe_streams(c->logs, &q, &page, c->err) < 0)
-		return -1;
-	json_write_key(c->w, "logStreams");
-	json_write_array(c->w);
-	for (size_t i = 0; i < page.count; i++)
-		write_stream(c, q.group, &page.streams[i]);
-	json_write_close(c->w);
-	write_token(c->w, "nextToken", page.next);
-	log_page_release(&page);
-	return 0;
-}
-
-static int get_events(const struct call *c)
-{
-	struct logs_get q = {0};
-	struct log_page page;
-	int has_stream = -1;
-	if (get_group(c->body, &q.group, c->err) < 0 ||
-	    (has_stream = get_str(c->body, "logStreamName", 1, 512, &q.stream, c->err)) < 0 ||
-	    get_str(c->body, "nextToken", 1, 1024, &q.token, c->err) < 0 || get_range(c->body, &q.range, c->err) < 0 ||
-	    json_value_bool(c->body, "startFromHead", &q.from_head, c->err) < 0 ||
-	    get_limit(c->body, LOGS_PAGE_EVENTS, &q.limit, c->err) < 0)
-		return -1;
-	if (!has_stream)
-		return bad_member("logStreamName", "Member must not be null", c->err);
-	if (logs_get_events(c->logs, &q, &page, c->err) < 0)
-		return -1;
-	json_write_key(c->w, "events");
-	json_write_array(c->w);
-	for (size_t i = 0; i < page.count; i++) {
-		json_write_object(c->w);
-		json_write_key_int(c->w, "timestamp", page.events[i].timestamp_ms);
-		json_write_key_str(c->w, "message", page.events[i].message);
-		json_write_key_int(c->w, "ingestionTime", page.events[i].ingestion_ms);
-		json_write_close(c->w);
-	}
-	json_write_close(c->w);
-	write_token(c->w, "nextForwardToken", page.forward);
-	write_token(c->w, "nextBackwardToken", page.backward);
-	log_page_release(&page);
-	return 0;
-}
-
-static int get_stream_names(const struct call *c, struct str names[STREAM_NAMES_MAX], size_t *n)
-{
-	json_t *array = NULL;
-	int found = json_value_array(c->body, "logStreamNames", &array, c->err);
-	if (found <= 0)
-		return found;
-	*n = json_array_size(array);
-	if (*n < 1 || *n > STREAM_NAMES_MAX)
-		return bad_member("logStreamNames", "Member must have length between 1 and 100", c->err);
-	for (size_t i = 0; i < *n; i++) {
-		names[i] = json_value_text(json_array_get(array, i));
-		if (!names[i].p)
-			return bad_member("logStreamNames", "Member must be a string", c->err);
-	}
-	return 0;
-}
-
-static void write_filtered(const struct call *c, const struct log_event *e)
-{
-	char id[64];
-	snprintf(id, sizeof id, "%024" PRIu64 "%032" PRIu64, e->segment, e->offset);
-	json_write_object(c->w);
-	json_write_key_str(c->w, "logStreamName", e->stream);
-	json_write_key_int(c->w, "timestamp", e->timestamp_ms);
-	json_write_key_str(c->w, "message", e->message);
-	json_write_key_int(c->w, "ingestionTime", e->ingestion_ms);
-	json_write_key_z(c->w, "eventId", id);
-	json_write_close(c->w);
-}
-
-static int filter_events(const struct call *c)
-{
-	struct str names[STREAM_NAMES_MAX];
-	struct logs_filter q = {.streams = names};
-	struct log_page page;
-	if (get_group(c->body, &q.group, c->err) < 0 || get_stream_names(c, names, &q.stream_count) < 0 ||
-	    get_str(c->body, "logStreamNamePrefix", 1, 512, &q.stream_prefix, c->err) < 0 ||
-	    get_str(c->body, "filterPattern", 0, 1024, &q.pattern, c->err) < 0 ||
-	    get_str(c->body, "nextToken", 1, 1024, &q.token, c->err) < 0 ||
-	    get_str(c->body, "mayflyRequestId", 1, 64, &q.request_id, c->err) < 0 ||
-	    get_range(c->body, &q.range, c->err) < 0 || get_limit(c->body, LOGS_PAGE_EVENTS, &q.limit, c->err) < 0)
-		return -1;
-	if (q.stream_count && q.stream_prefix.n)
-		return error_set(c->err, ERR_INVALID, "logStreamNamePrefix and logStreamNames are mutually exclusive parameters.");
-	if (logs_filter_events(c->logs, &q, &page, c->err) < 0)
-		return -1;
-	json_write_key(c->w, "events");
-	json_write_array(c->w);
-	for (size_t i = 0; i < page.count; i++)
-		write_filtered(c, &page.events[i]);
-	json_write_close(c->w);
-	json_write_key(c->w, "searchedLogStreams"); /* AWS leaves it empty since 2019 */
-	json_write_array(c->w);
-	json_write_close(c->w);
-	write_token(c->w, "nextToken", page.next);
-	log_page_release(&page);
-	return 0;
-}
+/* ---- calls ---- */
 
 static const struct {
-	const char *operation;
-	int (*run)(const struct call *c);
-} operations[] = {{"DescribeLogGroups", describe_groups}, {"DescribeLogStreams", describe_streams},
-                  {"GetLogEvents", get_events}, {"FilterLogEvents", filter_events}};
+	const char *name;
+	int (*run)(const struct logs_request *q);
+} operations[] = {
+#define X(operation) {#operation, logs_##operation},
+	LOGS_OPERATIONS(X)
+#undef X
+};
 
-int logs_api_call(struct logs *l, struct str operation, struct str body, struct buf *out, struct error *err)
+static int run(struct logs *l, struct str operation, const json_t *body, struct buf *out, struct error *err)
 {
-	static const struct json_limits limits = {.max_bytes = REQUEST_MAX};
+	struct json_writer w;
 	for (size_t i = 0; i < ARRAY_LEN(operations); i++) {
-		if (!str_eqz(operation, operations[i].operation))
+		if (!str_eqz(operation, operations[i].name))
 			continue;
-		struct json_writer w;
-		CLEANUP_JSON json_t *root = json_value_load_object(body.n ? body : STR("{}"), &limits, err);
-		if (!root) {
-			if (err && err->code == ERR_INVALID)
-				err->code = ERR_BAD_PAYLOAD;
-			return -1;
-		}
 		json_write_init(&w, out);
 		json_write_object(&w);
-		if (operations[i].run(&(struct call){l, root, &w, err}) < 0)
+		if (operations[i].run(&(struct logs_request){l, body, &w, err}) < 0)
 			return -1;
 		json_write_close(&w);
 		return json_write_done(&w) < 0 ? error_set(err, ERR_NO_MEMORY, "the answer is too large") : 0;
@@ -300,49 +217,38 @@ int logs_api_call(struct logs *l, struct str operation, struct str body, struct 
 	                 STR_ARG(str_sub(operation, 0, 64)));
 }
 
-/* ---- errors ---- */
-
-static const struct {
-	enum error_code code;
-	const char *type;
-	int status;
-} error_types[] = {
-	{ERR_NOT_FOUND, "ResourceNotFoundException", 400}, {ERR_INVALID, "InvalidParameterException", 400},
-	{ERR_VALIDATION, "InvalidParameterException", 400}, {ERR_UNSUPPORTED, "InvalidParameterException", 400},
-	{ERR_BAD_PAYLOAD, "SerializationException", 400}, {ERR_TOO_LARGE, "SerializationException", 400},
-	{ERR_UNKNOWN_OPERATION, "UnknownOperationException", 400}};
-
-const char *logs_api_error(const struct error *err, int *http_status, struct buf *out)
+const char *logs_api_error_type(const struct error *err, int *http_status)
 {
-	const char *type = "ServiceUnavailableException";
-	struct json_writer w;
-	*http_status = 500;
-	for (size_t i = 0; i < ARRAY_LEN(error_types); i++) {
-		if (error_types[i].code == err->code) {
-			type = error_types[i].type;
-			*http_status = error_types[i].status;
-		}
+	static const struct {
+		enum error_code code;
+		const char *type;
+	} types[] = {
+		{ERR_NOT_FOUND, "ResourceNotFoundException"}, {ERR_EXISTS, "ResourceAlreadyExistsException"},
+		{ERR_INVALID, "InvalidParameterException"}, {ERR_VALIDATION, "InvalidParameterException"},
+		{ERR_CONFLICT, "ValidationException"}, {ERR_CODE_STORAGE, "TooManyTagsException"},
+		{ERR_THROTTLED, "LimitExceededException"}, {ERR_BAD_PAYLOAD, "SerializationException"},
+		{ERR_UNKNOWN_OPERATION, "UnknownOperationException"}};
+	*http_status = 400;
+	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+		if (types[i].code == err->code)
+			return types[i].type;
 	}
-	buf_clear(out);
-	json_write_init(&w, out);
-	json_write_object(&w);
-	json_write_key_z(&w, "__type", type);
-	json_write_key_z(&w, "message", err->msg);
-	json_write_close(&w);
-	return type;
+	*http_status = 503;
+	return "ServiceUnavailableException";
 }
 
-void logs_api_answer(void *logs, struct str operation, struct str body,
+void logs_api_answer(void *logs, struct str operation, const json_t *body,
                      void (*answer_cb)(void *answer, int status, const char *type, struct str body), void *answer)
 {
 	struct buf out;
 	struct error err = {0};
+	CLEANUP_JSON json_t *none = body ? NULL : json_object();
 	buf_init(&out, ANSWER_MAX);
-	if (logs_api_call(logs, operation, body, &out, &err) == 0) {
-		answer_cb(answer, 200, NULL, buf_str(&out));
+	if (run(logs, operation, body ? body : none, &out, &err) == 0) {
+		answer_cb(answer, 200, NULL, str_eqz(buf_str(&out), "{}") ? STR("") : buf_str(&out));
 	} else {
 		int status;
-		const char *type = logs_api_error(&err, &status, &out);
+		const char *type = logs_api_error_type(&err, &status);
 		answer_cb(answer, status, type, str_from(err.msg));
 	}
 	buf_release(&out);

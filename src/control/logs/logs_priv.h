@@ -39,6 +39,8 @@ struct log_group {
 	unsigned pending_events;
 	uint64_t seq, written, older_bytes; /* of the segment being written; what is in its file; all others together */
 	struct index index;          /* of that segment, pending records included */
+	unsigned retention_days;     /* the group's own; 0: the server's */
+	int64_t since_ms;            /* when that segment was begun; 0: not yet */
 };
 
 struct log_stream {
@@ -51,6 +53,10 @@ struct log_stream {
 	uint32_t number;
 	unsigned char request[16];
 	bool active, wants_tail;     /* active: between START and REPORT */
+	bool runtime_done;           /* told of */
+	const char *trace;           /* of the invocation; borrowed */
+	const struct log_observer *observer; /* NULL: nobody */
+	void *observer_arg;
 	struct buf line, tail;       /* an unfinished line; the end of this invocation's log */
 };
 
@@ -59,12 +65,18 @@ uint64_t logs_segment_bytes(const struct logs *l); /* rotation size */
 /* The group for writing; made when there is none. */
 struct log_group *logs_group(struct logs *l, struct str name, struct error *err);
 void log_group_unref(struct log_group *g); /* a stream has gone */
-void log_group_append(struct log_group *g, struct log_stream *s, struct str message);
+void log_group_append(struct log_group *g, struct log_stream *s, int64_t timestamp_ms, struct str message);
+/* The stream's name stands in the segment that is being written. False without memory. */
+bool log_group_name_stream(struct log_group *g, struct log_stream *s);
+bool log_group_drop_stream(struct log_group *g, struct str name); /* of the segment that is being written */
+void log_group_forget(struct log_group *g); /* its folder is about to go; open streams begin anew */
 void log_group_flush(struct log_group *g);
+struct log_group *logs_group_in_memory(const struct logs *l, struct str name); /* NULL: not there */
+void logs_sweep_group(struct logs *l, const char *folder);
 /* Before reading: what is pending is in the file. NULL folder when the name is impossible. */
 int logs_prepare_read(struct logs *l, struct str group, char folder[256], struct error *err);
 
-/* stream.c: one event, past the line splitter; also collected in the tail. */
+/* stream.c: one event, past the line splitter; also collected in the tail. Not told to the observer. */
 void log_stream_event(struct log_stream *s, struct str message);
 void log_stream_end_line(struct log_stream *s);
 

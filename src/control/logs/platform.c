@@ -51,13 +51,21 @@ static uint64_t max_memory_mb(const struct log_report *r)
 	return mb > r->memory_mb ? r->memory_mb : mb;
 }
 
-/* In JSON format: written unless the version's level is above it. */
-static void write_json(struct log_stream *s, struct platform_event e)
+/* Whether anybody wants events: an observer, or the log itself. */
+static bool wants_events(const struct log_stream *s)
+{
+	return s->observer || is_json(s);
+}
+
+/* To the observer; and in JSON format to the log, unless the version's level is above it. */
+static void tell(struct log_stream *s, struct platform_event e)
 {
 	struct buf text;
-	if (platform_level(&e) < wanted_level(s))
-		return;
 	e.wall_ms = logs_wall_ms(s->group->logs);
+	if (s->observer)
+		s->observer->platform(s->observer_arg, &e);
+	if (!is_json(s) || platform_level(&e) < wanted_level(s))
+		return;
 	buf_init(&text, LINE_MAX_BYTES);
 	if (platform_json_write(&text, &e, PLATFORM_NEWEST) == 0 && buf_putc(&text, '\n') == 0)
 		log_stream_event(s, buf_str(&text));
@@ -103,9 +111,10 @@ static void write_start(struct log_stream *s, const struct function_version *ver
 		int n = snprintf(text, sizeof text, "%s Runtime Version: %s\tRuntime Version ARN: %s\n",
 		                 restore ? "RESTORE_START" : "INIT_START", name, arn);
 		log_stream_event(s, (struct str){text, (size_t)n});
-		return;
 	}
-	write_json(s, (struct platform_event){
+	if (!wants_events(s))
+		return;
+	tell(s, (struct platform_event){
 		.kind = restore ? PLATFORM_RESTORE_START : PLATFORM_INIT_START,
 		.initialization_type = initialization_type(version),
 		.phase = "init",
@@ -131,18 +140,38 @@ void log_stream_restore_report(struct log_stream *s, uint64_t duration_ns, const
 {
 	char text[512];
 	log_stream_end_line(s);
-	if (is_json(s)) {
+	if (wants_events(s)) {
 		struct platform_event e = {.kind = PLATFORM_RESTORE_RUNTIME_DONE, .status = status, .error_type = error_type};
-		write_json(s, e);
+		tell(s, e);
 		e.kind = PLATFORM_RESTORE_REPORT;
 		e.has_duration = true;
 		e.duration_ns = duration_ns;
-		write_json(s, e);
-		return;
+		tell(s, e);
 	}
+	if (is_json(s))
+		return;
 	int n = snprintf(text, sizeof text, "RESTORE_REPORT Restore Duration: %.2f ms%s%s%s%.200s\n", ms_of(duration_ns),
 	                 status ? "\tStatus: " : "", status ? status : "", error_type ? "\tError Type: " : "", error_type ? error_type : "");
 	log_stream_event(s, (struct str){text, (size_t)n});
+}
+
+static void tell_init(struct log_stream *s, uint64_t duration_ns, const char *phase, const char *status, const char *error_type)
+{
+	if (!wants_events(s))
+		return;
+	struct platform_event e = {.kind = PLATFORM_INIT_RUNTIME_DONE, .initialization_type = initialization_type(s->version),
+	                           .phase = phase, .status = status, .error_type = error_type};
+	tell(s, e);
+	e.kind = PLATFORM_INIT_REPORT;
+	e.has_duration = true;
+	e.duration_ns = duration_ns;
+	tell(s, e);
+}
+
+void log_stream_init_done(struct log_stream *s, uint64_t duration_ns)
+{
+	log_stream_end_line(s);
+	tell_init(s, duration_ns, "init", NULL, NULL);
 }
 
 void log_stream_init_report(struct log_stream *s, uint64_t duration_ns, bool inside, const char *status, const char *error_type)
@@ -150,19 +179,32 @@ void log_stream_init_report(struct log_stream *s, uint64_t duration_ns, bool ins
 	const char *phase = inside ? "invoke" : "init";
 	char text[512];
 	log_stream_end_line(s);
-	if (is_json(s)) {
-		struct platform_event e = {.kind = PLATFORM_INIT_RUNTIME_DONE, .initialization_type = initialization_type(s->version),
-		                           .phase = phase, .status = status, .error_type = error_type};
-		write_json(s, e);
-		e.kind = PLATFORM_INIT_REPORT;
-		e.has_duration = true;
-		e.duration_ns = duration_ns;
-		write_json(s, e);
+	tell_init(s, duration_ns, phase, status, error_type);
+	if (is_json(s))
 		return;
-	}
 	int n = snprintf(text, sizeof text, "INIT_REPORT Init Duration: %.2f ms\tPhase: %s\tStatus: %s%s%.200s\n", ms_of(duration_ns),
 	                 phase, status ? status : "success", error_type ? "\tError Type: " : "", error_type ? error_type : "");
 	log_stream_event(s, (struct str){text, (size_t)n});
+}
+
+void log_stream_extension(struct log_stream *s, const struct log_extension *x)
+{
+	char data[LINE_MAX_BYTES];
+	struct buf b = {.data = data, .cap = sizeof data, .max = sizeof data}; /* never grows: every part is bounded */
+	log_stream_end_line(s);
+	if (wants_events(s))
+		tell(s, (struct platform_event){.kind = PLATFORM_EXTENSION, .name = x->name, .state = x->state, .list = x->events,
+		                                .list_count = x->event_count, .error_type = x->error_type});
+	if (is_json(s))
+		return;
+	buf_printf(&b, "EXTENSION\tName: %.255s\tState: %.32s\tEvents: [", x->name, x->state);
+	for (size_t i = 0; i < x->event_count; i++)
+		buf_printf(&b, "%s%.32s", i ? "," : "", x->events[i]);
+	buf_puts(&b, "]");
+	if (x->error_type)
+		buf_printf(&b, "\tError Type: %.200s", x->error_type);
+	buf_putc(&b, '\n');
+	log_stream_event(s, buf_str(&b));
 }
 
 /* ---- invocation ---- */
@@ -179,6 +221,25 @@ static void set_request(struct log_stream *s, const char *request_id)
 		memset(s->request, 0, sizeof s->request);
 }
 
+void log_stream_trace(struct log_stream *s, const char *trace)
+{
+	s->trace = trace && strstr(trace, "Sampled=1") ? trace : NULL;
+}
+
+/* With X-Ray's ids: the segment's is what the function has as its parent. */
+static void tell_traced(struct log_stream *s, struct platform_event e)
+{
+	char span[17] = "";
+	const char *parent = s->trace ? strstr(s->trace, "Parent=") : NULL;
+	if (parent)
+		snprintf(span, sizeof span, "%.*s", (int)strcspn(parent + 7, ";"), parent + 7);
+	if (s->trace) {
+		e.trace = s->trace;
+		e.span_id = *span ? span : NULL;
+	}
+	tell(s, e);
+}
+
 void log_stream_start(struct log_stream *s, const char *request_id, const char *version, bool tail)
 {
 	log_stream_end_line(s);
@@ -186,11 +247,14 @@ void log_stream_start(struct log_stream *s, const char *request_id, const char *
 	s->active = true;
 	s->wants_tail = tail;
 	buf_clear(&s->tail);
-	if (is_json(s)) {
-		write_json(s, (struct platform_event){.kind = PLATFORM_START, .request_id = request_id, .function_arn = s->version->arn,
-		                                      .version = version, .tenant_id = s->tenant});
-		return;
+	s->runtime_done = false;
+	if (wants_events(s)) {
+		struct platform_event e = {.kind = PLATFORM_START, .request_id = request_id, .function_arn = s->version->arn,
+		                           .version = version, .tenant_id = s->tenant};
+		tell_traced(s, e);
 	}
+	if (is_json(s))
+		return;
 	char text[512];
 	int n = snprintf(text, sizeof text, "START RequestId: %s Version: %s\n", request_id, version);
 	log_stream_event(s, (struct str){text, (size_t)n});
@@ -216,9 +280,18 @@ static void json_fault(struct log_stream *s, const char *request_id, const char 
 	buf_release(&text);
 }
 
+/* For subscribers of the older API alone: the others' events have it as a status. */
+static void observe_fault(struct log_stream *s, const char *message)
+{
+	if (s->observer)
+		s->observer->platform(s->observer_arg, &(struct platform_event){
+			.kind = PLATFORM_FAULT, .wall_ms = logs_wall_ms(s->group->logs), .text = message});
+}
+
 void log_stream_fault(struct log_stream *s, const char *request_id, const char *type, const char *message)
 {
 	log_stream_end_line(s);
+	observe_fault(s, message);
 	if (strcmp(type, "Sandbox.Timedout") == 0) /* said by the REPORT alone */
 		return;
 	char text[1024];
@@ -230,24 +303,58 @@ void log_stream_fault(struct log_stream *s, const char *request_id, const char *
 	log_stream_event(s, (struct str){text, (size_t)n});
 }
 
-static void json_end(struct log_stream *s, const struct log_report *r)
+void log_stream_runtime_done(struct log_stream *s, const struct log_done *d)
 {
-	struct platform_event e = {.kind = PLATFORM_RUNTIME_DONE, .request_id = r->request_id, .status = r->status,
-	                           .error_type = r->error_type, .has_duration = true, .duration_ns = r->duration_ns};
-	write_json(s, e);
-	e.kind = PLATFORM_REPORT;
-	e.has_billed = true;
-	e.billed_ms = log_report_billed_ms(r);
-	e.memory_mb = r->memory_mb;
-	e.max_memory_mb = max_memory_mb(r);
-	e.has_init = r->has_init;
-	e.init_ns = r->init_ns;
-	e.has_restore = r->has_restore;
-	e.restore_ns = r->restore_ns;
-	e.billed_restore_ms = ceil_ms(r->billed_restore_ns);
-	e.span_id = r->segment_id;
-	e.trace = r->trace_id;
-	write_json(s, e);
+	log_stream_end_line(s);
+	s->runtime_done = true;
+	if (!wants_events(s))
+		return;
+	struct platform_span spans[] = {
+		{"responseLatency", d->answer_wall_ms - (int64_t)(d->latency_ns / NS_PER_MS), d->latency_ns},
+		{"responseDuration", d->answer_wall_ms, d->response_ns},
+	};
+	tell_traced(s, (struct platform_event){
+		.kind = PLATFORM_RUNTIME_DONE,
+		.request_id = d->request_id,
+		.status = d->status,
+		.error_type = d->error_type,
+		.has_duration = true,
+		.duration_ns = d->duration_ns,
+		.has_produced = d->answer_wall_ms != 0,
+		.produced_bytes = d->produced_bytes,
+		.spans = spans,
+		.span_count = d->answer_wall_ms ? ARRAY_LEN(spans) : 0,
+	});
+}
+
+/* platform.end is the older API's. */
+static void tell_end(struct log_stream *s, const struct log_report *r)
+{
+	if (!s->runtime_done)
+		log_stream_runtime_done(s, &(struct log_done){.request_id = r->request_id, .status = r->status, .error_type = r->error_type,
+		                                              .duration_ns = r->duration_ns});
+	if (s->observer)
+		s->observer->platform(s->observer_arg, &(struct platform_event){
+			.kind = PLATFORM_END, .wall_ms = logs_wall_ms(s->group->logs), .request_id = r->request_id});
+	tell_traced(s, (struct platform_event){
+		.kind = PLATFORM_REPORT,
+		.request_id = r->request_id,
+		.status = r->status,
+		.error_type = r->error_type,
+		.has_duration = true,
+		.duration_ns = r->duration_ns,
+		.has_billed = true,
+		.billed_ms = log_report_billed_ms(r),
+		.memory_mb = r->memory_mb,
+		.max_memory_mb = max_memory_mb(r),
+		.has_init = r->has_init,
+		.init_ns = r->init_ns,
+		.has_restore = r->has_restore,
+		.restore_ns = r->restore_ns,
+		.billed_restore_ms = ceil_ms(r->billed_restore_ns),
+		.span_id = r->segment_id,
+		.trace = r->trace_id,
+	});
 }
 
 /* Hundredths of a millisecond, rounded. Integers: a tenth of what printing a double costs, on every invocation. */
@@ -281,14 +388,15 @@ static void text_report(struct log_stream *s, const struct log_report *r)
 void log_stream_end(struct log_stream *s, const struct log_report *r)
 {
 	log_stream_end_line(s);
-	if (is_json(s)) {
-		json_end(s, r);
-	} else {
+	if (wants_events(s))
+		tell_end(s, r);
+	if (!is_json(s)) {
 		char text[128];
 		int n = snprintf(text, sizeof text, "END RequestId: %.64s\n", r->request_id);
 		log_stream_event(s, (struct str){text, (size_t)n});
 		text_report(s, r);
 	}
 	s->active = false;
+	s->trace = NULL;
 	memset(s->request, 0, sizeof s->request);
 }

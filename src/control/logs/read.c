@@ -155,6 +155,26 @@ static void get_all(struct walk *w, bool forward, struct one_stream *s)
 	}
 }
 
+/* Functions' lines arrive in order; what was put may be of any time. */
+static int by_time(const void *a, const void *b)
+{
+	const struct log_event *x = a, *y = b;
+	if (x->timestamp_ms != y->timestamp_ms)
+		return x->timestamp_ms < y->timestamp_ms ? -1 : 1;
+	if (x->segment != y->segment)
+		return x->segment < y->segment ? -1 : 1;
+	return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+static void order_page(struct log_page *p)
+{
+	bool ordered = true;
+	for (size_t i = 1; i < p->count && ordered; i++)
+		ordered = p->events[i].timestamp_ms >= p->events[i - 1].timestamp_ms;
+	if (!ordered)
+		qsort(p->events, p->count, sizeof *p->events, by_time);
+}
+
 static void reverse(struct log_event *e, size_t n)
 {
 	for (size_t i = 0; i < n / 2; i++) {
@@ -226,6 +246,7 @@ int logs_get_events(struct logs *l, const struct logs_get *q, struct log_page *o
 		if (kind == 'b')
 			reverse(out->events, out->count);
 		get_tokens(&w, kind == 'f', start, q->token);
+		order_page(out);
 		if (!stream_known(&w, &s))
 			result = error_set(err, ERR_NOT_FOUND, "The specified log stream does not exist.");
 	}
@@ -254,6 +275,8 @@ static bool wants_match(struct walk *w, const struct record *r, void *arg)
 
 static bool stream_wanted(const struct logs_filter *q, struct str name)
 {
+	if (!name.n) /* deleted */
+		return false;
 	for (size_t i = 0; i < q->stream_count; i++) {
 		if (str_eq(q->streams[i], name))
 			return true;
@@ -351,6 +374,8 @@ static int filter(struct logs *l, struct filter *f, struct log_page *out, struct
 	int result = page_begin(&w, out, q->limit, err);
 	if (result == 0)
 		result = filter_all(&w, f, err);
+	if (result == 0)
+		order_page(out);
 	if (result == 0 && w.stopped)
 		token_format(out->next, 'n', w.at);
 	if (result < 0)

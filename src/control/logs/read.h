@@ -2,8 +2,8 @@
  *
  * Each call looks at no more than LOGS_SCAN_BYTES of records and answers what it found with a token to go on, so that a
  * huge log does not hold up the loop: a page may be short or empty and still have a next one. Results own their memory until
- * log_page_release. Errors: ERR_NOT_FOUND (the group or stream), ERR_INVALID (a parameter), ERR_UNSUPPORTED (a JSON
- * filter pattern), ERR_IO and ERR_SYSTEM. On the loop that owns the logs. */
+ * log_page_release. Errors: ERR_NOT_FOUND (the group or stream), ERR_INVALID (a parameter),
+ * ERR_IO and ERR_SYSTEM. On the loop that owns the logs. */
 #ifndef MAYFLY_LOGS_READ_H
 #define MAYFLY_LOGS_READ_H
 
@@ -23,9 +23,11 @@ struct log_event {
 };
 
 struct log_group_info {
-	struct str name;
+	struct str name, class_name, kms_key; /* kms_key n 0: none */
 	int64_t created_ms;
 	uint64_t stored_bytes;
+	unsigned retention_days;              /* 0: none of its own */
+	bool protected;
 };
 
 struct log_stream_info {
@@ -58,7 +60,7 @@ struct logs_get {
 	struct str token;  /* n 0: none */
 	unsigned limit;    /* 0: LOGS_PAGE_EVENTS */
 };
-/* One stream's events, oldest first within a page. Without a token: the newest page, or the oldest one if from_head. At
+/* One stream's events: pages in the order in which they arrived, and within a page oldest first. Without a token: the newest page, or the oldest one if from_head. At
  * either end the token given back is the one that was passed. */
 int logs_get_events(struct logs *l, const struct logs_get *q, struct log_page *out, struct error *err);
 
@@ -71,14 +73,17 @@ struct logs_filter {
 	struct str request_id;     /* ours: only lines of this invocation, also those that do not say so */
 	unsigned limit;
 };
-/* Events of a group, oldest first. Pattern: terms and "quoted phrases" that must all be in the message, -excluded ones,
- * ?optional ones of which one must be; letter case counts. */
+/* Events of a group in the same order. Pattern: see pattern.h. */
 int logs_filter_events(struct logs *l, const struct logs_filter *q, struct log_page *out, struct error *err);
 
 /* Names in byte order. `limit` 0: LOGS_DESCRIBE_MAX, which is also the most. */
 struct logs_describe_groups {
-	struct str prefix, pattern /* a substring, any case */, token;
-	unsigned limit;
+	struct str prefix, pattern /* a substring, any case */, class_name, token;
+	const struct str *names;  /* name_count 0: any; else only these */
+	size_t name_count;
+	bool (*wants)(void *arg, const char *name); /* NULL: all */
+	void *arg;
+	unsigned limit, most;     /* most: instead of LOGS_DESCRIBE_MAX; 0: that */
 };
 int logs_describe_groups(struct logs *l, const struct logs_describe_groups *q, struct log_page *out, struct error *err);
 

@@ -28,6 +28,9 @@ void view_release(struct view *v);
  * segment has gone or cannot be read: it is then passed over. */
 const struct index *view_index(const struct view *v, size_t i, struct index *own);
 
+/* manage.c: 1 when a group that exists has the stream, 0 when not, -1 with err. */
+int logs_find_stream(struct logs *l, struct str group, struct str name, int64_t *created_ms, struct error *err);
+
 #define PAGE_MEMORY_MAX (16u << 20)
 
 #endif

@@ -9,7 +9,7 @@
 #include "core/base/check.h"
 
 #define MAGIC 0x524c464du /* "MFLR" */
-#define WINDOW_BYTES (512u * 1024) /* more than RECORD_MAX */
+#define WINDOW_BYTES (512u * 1024) /* read at once; more only for a larger record */
 #define CHECK_SEED 0x6d6179666c79u
 #define CHECK_FACTOR 0x9fb21c651e98df25u
 
@@ -89,7 +89,7 @@ int reader_open(struct reader *r, int dir_fd, const char *folder, uint64_t seq, 
 	char path[SEGMENT_PATH_SIZE];
 	struct stat st;
 	*r = (struct reader){.fd = -1};
-	buf_init(&r->window, WINDOW_BYTES);
+	buf_init(&r->window, RECORD_MAX);
 	segment_path(path, folder, seq, "log");
 	r->fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (r->fd < 0 || fstat(r->fd, &st) < 0)
@@ -113,12 +113,13 @@ static bool want(struct reader *r, uint64_t from, uint64_t to, bool backwards)
 {
 	if (from >= r->at && to <= r->at + r->window.len)
 		return true;
-	if (to > r->size || to - from > WINDOW_BYTES)
+	if (to > r->size || to - from > RECORD_MAX)
 		return false;
-	uint64_t begin = !backwards ? from : to > WINDOW_BYTES ? to - WINDOW_BYTES : 0;
-	uint64_t end = begin + WINDOW_BYTES < r->size ? begin + WINDOW_BYTES : r->size;
+	uint64_t room = to - from > WINDOW_BYTES ? to - from : WINDOW_BYTES;
+	uint64_t begin = !backwards ? from : to > room ? to - room : 0;
+	uint64_t end = begin + room < r->size ? begin + room : r->size;
 	buf_clear(&r->window);
-	char *dst = buf_reserve(&r->window, WINDOW_BYTES);
+	char *dst = buf_reserve(&r->window, room);
 	if (!dst)
 		return false;
 	while (r->window.len < end - begin) {

@@ -13,6 +13,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/codec.h"
+#include "core/base/io.h"
 
 #define SUFFIX ".log"
 
@@ -93,8 +94,36 @@ void segment_delete(int dir_fd, const char *folder, uint64_t seq)
 	unlinkat(dir_fd, path, 0);
 }
 
+int segment_drop_stream(int dir_fd, const char *folder, uint64_t seq, struct str name, struct error *err)
+{
+	char path[SEGMENT_PATH_SIZE];
+	struct index x;
+	struct buf out;
+	struct stat st;
+	if (index_load(&x, dir_fd, folder, seq, err) < 0)
+		return -1;
+	uint64_t end = x.covered;
+	bool has = index_number(&x, name) >= 0;
+	index_release(&x);
+	if (!has)
+		return 0;
+	segment_path(path, folder, seq, "log");
+	CLEANUP_CLOSE int fd = openat(dir_fd, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_sys(err, "cannot write log segment %s", path);
+	buf_init(&out, RECORD_MAX);
+	record_put(&out, &(struct record){.kind = RECORD_GONE, .message = name});
+	/* Behind the last good record: a torn end would hide it. */
+	int result = 0;
+	if (out.overflow || ftruncate(fd, (off_t)end) < 0 || lseek(fd, (off_t)end, SEEK_SET) < 0 || io_write_full(fd, out.data, out.len) < 0)
+		result = error_sys(err, "cannot write log segment %s", path);
+	futimens(fd, (struct timespec[]){st.st_atim, st.st_mtim});
+	buf_release(&out);
+	return result;
+}
+
 /* Names have [A-Za-z0-9_/.#-]; '/' becomes '+', anything else that may not stand in a file name (or begins with a dot) %XX. */
-int folder_encode(char dst[256], struct str group)
+static int encode_readable(char dst[256], struct str group)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < group.n; i++) {
@@ -112,6 +141,23 @@ int folder_encode(char dst[256], struct str group)
 	return n ? 0 : -1;
 }
 
+int folder_encode(char dst[256], struct str group)
+{
+	char hex[SHA256_HEX_SIZE];
+	if (encode_readable(dst, group) == 0)
+		return 0;
+	if (!group.n)
+		return -1;
+	sha256_hex(hex, group.p, group.n);
+	snprintf(dst, 256, "=%s", hex);
+	return 0;
+}
+
+bool folder_is_hash(const char *folder)
+{
+	return folder[0] == '=';
+}
+
 int folder_decode(char *dst, size_t size, const char *folder)
 {
 	size_t n;
@@ -124,5 +170,5 @@ int folder_decode(char *dst, size_t size, const char *folder)
 		return -1;
 	dst[n] = '\0';
 	/* Is it one of ours at all? */
-	return folder_encode(again, (struct str){dst, n}) == 0 && strcmp(again, folder) == 0 ? 0 : -1;
+	return encode_readable(again, (struct str){dst, n}) == 0 && strcmp(again, folder) == 0 ? 0 : -1;
 }

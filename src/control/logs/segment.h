@@ -3,6 +3,7 @@
  *
  * Every record carries its size at both ends (so that it is read in both directions) and a checksum. Streams are numbered
  * within a segment; a stream's first event there follows a record that names it, so that any segment can be deleted alone.
+ * RECORD_GONE names a stream that was deleted: what stands before it in the segment counts no more, its number is not used again.
  * An index covers the first `covered` bytes; what comes after is scanned. The numbers are the machine's byte order: logs do
  * not travel. */
 #ifndef MAYFLY_LOGS_SEGMENT_H
@@ -18,25 +19,25 @@
 
 #define SEGMENT_PATH_SIZE 300 /* <folder>/<16 hex>.log */
 
-enum record_kind { RECORD_EVENT = 1, RECORD_STREAM = 2 };
+enum record_kind { RECORD_EVENT = 1, RECORD_STREAM = 2, RECORD_GONE = 3 };
 
 struct record {
 	enum record_kind kind;
 	uint32_t stream;
 	int64_t timestamp_ms, ingestion_ms; /* RECORD_STREAM: when it was created */
 	unsigned char request[16];          /* of the invocation; zeros: none */
-	struct str message;                 /* RECORD_STREAM: the name */
+	struct str message;                 /* RECORD_STREAM, RECORD_GONE: the name */
 	uint64_t offset, end;               /* where it stands; set by readers */
 };
 
-#define RECORD_MAX (300u * 1024)
+#define RECORD_MAX ((1u << 20) + 1024) /* PutLogEvents takes events of 1 MiB */
 
 /* Appends the record to out; its size, or 0 when there is no room. */
 size_t record_put(struct buf *out, const struct record *r);
 size_t record_size(const struct record *r);
 
 struct index_stream {
-	char *name;
+	char *name; /* "": deleted */
 	int64_t created_ms, first_ms, last_ms, last_ingestion_ms; /* first_ms -1: no event here */
 	uint64_t first_offset, last_end;
 };
@@ -84,9 +85,13 @@ struct segment {
 /* Of a folder, oldest first; malloc'd. -1 with err; no folder is ERR_NOT_FOUND. */
 int segments_list(int dir_fd, const char *folder, struct segment **out, size_t *n, struct error *err);
 void segment_delete(int dir_fd, const char *folder, uint64_t seq);
+/* Tells an older segment that a stream is gone, if it has it. Its time of change, by which retention goes, stays. */
+int segment_drop_stream(int dir_fd, const char *folder, uint64_t seq, struct str name, struct error *err);
 
-/* A log group's name as a folder's, and back. -1 when that is impossible. */
+/* A log group's name as a folder's; -1 only for the empty one. A name that is too long for a folder becomes '=' and its hash: such
+ * a folder has to say whose it is (meta.h), folder_decode is -1 there. */
 int folder_encode(char dst[256], struct str group);
+bool folder_is_hash(const char *folder);
 int folder_decode(char *dst, size_t size, const char *folder);
 
 #endif

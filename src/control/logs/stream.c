@@ -75,9 +75,22 @@ static void keep_tail(struct log_stream *s, struct str message)
 
 void log_stream_event(struct log_stream *s, struct str message)
 {
-	log_group_append(s->group, s, message);
+	log_group_append(s->group, s, logs_wall_ms(s->group->logs), message);
 	if (s->active && s->wants_tail)
 		keep_tail(s, message);
+}
+
+static void emit(struct log_stream *s, struct str line)
+{
+	if (s->observer)
+		s->observer->line(s->observer_arg, logs_wall_ms(s->group->logs), false, line);
+	log_stream_event(s, line);
+}
+
+void log_stream_observe(struct log_stream *s, const struct log_observer *observer, void *arg)
+{
+	s->observer = observer;
+	s->observer_arg = arg;
 }
 
 /* A carriage return within a line is the runtimes' way to keep several lines in one event; before a newline it stays. */
@@ -92,7 +105,7 @@ static void break_lines(char *p, size_t n)
 static void emit_line(struct log_stream *s)
 {
 	break_lines(s->line.data, s->line.len);
-	log_stream_event(s, buf_str(&s->line));
+	emit(s, buf_str(&s->line));
 	buf_clear(&s->line);
 }
 
@@ -109,7 +122,7 @@ static size_t direct_line(struct log_stream *s, const char *p, size_t n)
 	const char *end = n > LOG_LINE_MAX ? NULL : memchr(p, '\n', n);
 	if (s->line.len || !end || memchr(p, '\r', (size_t)(end - p)))
 		return 0;
-	log_stream_event(s, (struct str){p, (size_t)(end - p) + 1});
+	emit(s, (struct str){p, (size_t)(end - p) + 1});
 	return (size_t)(end - p) + 1;
 }
 
