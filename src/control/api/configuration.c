@@ -160,18 +160,6 @@ static bool check_package(struct api_call *call)
 	return true;
 }
 
-/* No code signing configuration was ever made here. */
-static bool check_signing(struct api_call *call)
-{
-	struct str arn = api_text(call, "CodeSigningConfigArn");
-	if (!arn.n)
-		return true;
-	char *text = arena_printf(&call->arena, "The code signing configuration cannot be found. Check that the provided configuration is "
-	                          "not deleted: " STR_FMT ".", STR_ARG(arn));
-	api_fail_type(call, 404, "CodeSigningConfigNotFoundException", "Message", text ? text : "", NULL);
-	return false;
-}
-
 /* Said here, since no environment of such a function could start. */
 static bool check_logging(struct api_call *call)
 {
@@ -185,7 +173,7 @@ static bool check_logging(struct api_call *call)
 
 bool api_check_configuration(struct api_call *call, bool create)
 {
-	return (!create || (check_package(call) && check_signing(call))) && check_runtime(call) && check_variables(call) && check_layers(call) && check_logging(call) &&
+	return (!create || (check_package(call) && api_check_signing(call))) && check_runtime(call) && check_variables(call) && check_layers(call) && check_logging(call) &&
 	       api_check_tags(call, json_object_get(call->json, "Tags"));
 }
 

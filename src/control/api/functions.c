@@ -41,9 +41,8 @@ static void done_204(void *arg, json_t *result, const struct error *err)
 /* Where the package comes from; false: answered. */
 static bool check_source(struct api_call *call, const json_t *source)
 {
-	if (json_object_get(source, "S3Bucket"))
-		api_fail(call, ERR_INVALID, "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The "
-		         "specified bucket does not exist");
+	if (json_object_get(source, "S3Bucket") || json_object_get(source, "S3Key"))
+		api_fail(call, ERR_UNSUPPORTED, "Code from S3 is not implemented by this server: it holds no buckets. Send the package as ZipFile.");
 	else if (!call->has_zip)
 		api_fail(call, ERR_INVALID, "Please provide a source for function code.");
 	else

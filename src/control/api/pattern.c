@@ -136,7 +136,7 @@ static uint16_t parse_group(struct parser *p)
 		break;
 	}
 	uint16_t inner = parse_alternatives(p);
-	ASSERT(*p->at == ')' && (kind != NOT_AFTER || p->nodes[inner].kind == SET));
+	ASSERT(*p->at == ')');
 	p->at++;
 	return kind == EMPTY ? inner : add(p, kind, inner, 0);
 }
@@ -302,8 +302,12 @@ static bool match(struct run *r, uint16_t node, const char *s, const struct rest
 		inner.prefix = true;
 		return !match(&inner, n->a, s, NULL) && match_rest(r, s, rest);
 	}
-	case NOT_AFTER: /* of one character: others are not needed */
-		return (s == r->begin || !in_set(&r->nodes[n->a], s[-1])) && match_rest(r, s, rest);
+	case NOT_AFTER: { /* of one character: others are not needed */
+		struct run before = *r;
+		before.prefix = false;
+		before.end = s;
+		return (s == r->begin || !match(&before, n->a, s - 1, NULL)) && match_rest(r, s, rest);
+	}
 	case BEGIN:
 		return s == r->begin && match_rest(r, s, rest);
 	case END:

@@ -6,8 +6,7 @@
 #include "core/base/cleanup.h"
 #include "core/json/value.h"
 
-/* The function (and version or alias, if one is named) must be there; false: answered. */
-static bool existing(struct api_call *call, struct function_ref *ref)
+bool api_existing(struct api_call *call, struct function_ref *ref)
 {
 	struct error err = {0};
 	if (!api_function_ref(call, ref))
@@ -29,16 +28,10 @@ static void reply_list(struct api_call *call, const char *key)
 	api_reply_new(call, 200, json_pack("{s:[]}", key));
 }
 
-static void arn_of(const struct api_call *call, const struct function_ref *ref, bool latest, char arn[FUNCTION_ARN_MAX])
-{
-	struct str qualifier = ref->qualifier.p || !latest ? ref->qualifier : STR("$LATEST");
-	registry_arn(call->api->deps.registry, arn, ref->name, qualifier);
-}
-
 void api_get_function_code_signing_config(struct api_call *call)
 {
 	struct function_ref ref;
-	if (existing(call, &ref))
+	if (api_existing(call, &ref))
 		api_reply_new(call, 200, json_pack("{s:s#}", "FunctionName", ref.name.p, (int)ref.name.n));
 }
 
@@ -60,50 +53,45 @@ void api_list_function_url_configs(struct api_call *call)
 		api_fail(call, ERR_NOT_FOUND, "Function does not exist");
 }
 
-void api_get_provisioned_concurrency_config(struct api_call *call)
+/* A version or alias that is there; false: answered. */
+static bool provisionable(struct api_call *call)
 {
 	struct function_ref ref;
+	struct error err = {0};
 	unsigned number;
 	if (!api_function_ref(call, &ref))
-		return;
+		return false;
 	if (function_qualifier_kind(ref.qualifier, &number) == QUALIFIER_LATEST) {
 		api_fail(call, ERR_INVALID, "The function resource provided must be an alias or a published version.");
-		return;
+		return false;
 	}
 	if (function_qualifier_kind(ref.qualifier, &number) == QUALIFIER_ALIAS) {
-		struct error err = {0};
 		CLEANUP_JSON json_t *alias = registry_alias(call->api->deps.registry, ref.name, ref.qualifier, &err);
 		if (!alias) {
 			api_fail_error(call, &err);
-			return;
+			return false;
 		}
 	}
-	if (existing(call, &ref))
+	return api_existing(call, &ref);
+}
+
+void api_get_provisioned_concurrency_config(struct api_call *call)
+{
+	if (provisionable(call))
 		api_fail(call, ERR_PROVISIONED_NOT_FOUND, "No Provisioned Concurrency Config found for this function");
+}
+
+void api_delete_provisioned_concurrency_config(struct api_call *call)
+{
+	if (provisionable(call))
+		api_reply_empty(call, 204);
 }
 
 void api_list_provisioned_concurrency_configs(struct api_call *call)
 {
 	struct function_ref ref;
-	if (existing(call, &ref))
+	if (api_existing(call, &ref))
 		reply_list(call, "ProvisionedConcurrencyConfigs");
-}
-
-void api_get_runtime_management_config(struct api_call *call)
-{
-	struct function_ref ref;
-	char arn[FUNCTION_ARN_MAX];
-	if (!existing(call, &ref))
-		return;
-	arn_of(call, &ref, false, arn);
-	api_reply_new(call, 200, json_pack("{s:s, s:s}", "UpdateRuntimeOn", "Auto", "FunctionArn", arn));
-}
-
-void api_get_function_scaling_config(struct api_call *call)
-{
-	struct function_ref ref;
-	if (existing(call, &ref))
-		reply_none(call);
 }
 
 void api_list_code_signing_configs(struct api_call *call)
@@ -111,6 +99,34 @@ void api_list_code_signing_configs(struct api_call *call)
 	reply_list(call, "CodeSigningConfigs");
 }
 
+/* A function without one. */
+void api_delete_function_code_signing_config(struct api_call *call)
+{
+	struct function_ref ref;
+	if (api_existing(call, &ref))
+		api_reply_empty(call, 204);
+}
+
+bool api_check_signing(struct api_call *call)
+{
+	struct str arn = api_text(call, "CodeSigningConfigArn");
+	if (!arn.n)
+		return true;
+	char *text = arena_printf(&call->arena, "The code signing configuration cannot be found. Check that the provided configuration is "
+	                          "not deleted: " STR_FMT ".", STR_ARG(arn));
+	api_fail_type(call, 404, "CodeSigningConfigNotFoundException", "Message", text ? text : "", NULL);
+	return false;
+}
+
+void api_put_function_code_signing_config(struct api_call *call)
+{
+	struct function_ref ref;
+	if (!api_existing(call, &ref) || !api_check_signing(call))
+		return;
+	UNREACHABLE(); /* an ARN is required, and none is known */
+}
+
+/* Of Get, Update, Delete and ListFunctions: none was ever made. */
 void api_get_code_signing_config(struct api_call *call)
 {
 	struct str arn = api_param(call, "CodeSigningConfigArn");
@@ -122,6 +138,7 @@ void api_list_capacity_providers(struct api_call *call)
 	reply_list(call, "CapacityProviders");
 }
 
+/* Of Get, Update, Delete and ListFunctionVersions. */
 void api_get_capacity_provider(struct api_call *call)
 {
 	const struct settings *s = call->api->deps.settings;
@@ -133,6 +150,22 @@ void api_get_capacity_provider(struct api_call *call)
 void api_list_durable_executions_by_function(struct api_call *call)
 {
 	struct function_ref ref;
-	if (existing(call, &ref))
+	if (api_existing(call, &ref))
 		reply_list(call, "DurableExecutions");
+}
+
+/* Of all operations on one execution: no function starts any. */
+void api_get_durable_execution(struct api_call *call)
+{
+	api_fail(call, ERR_NOT_FOUND, "Durable execution not found: " STR_FMT, STR_ARG(api_param(call, "DurableExecutionArn")));
+}
+
+void api_checkpoint_durable_execution(struct api_call *call)
+{
+	api_fail(call, ERR_INVALID, "Invalid Checkpoint Token");
+}
+
+void api_send_durable_execution_callback(struct api_call *call)
+{
+	api_fail(call, ERR_INVALID, "Invalid callback ID: " STR_FMT, STR_ARG(api_param(call, "CallbackId")));
 }
