@@ -18,6 +18,10 @@ static const struct runtime_route routes[] = {
 	EXACT(HTTP_GET, E "event/next", runtime_on_extension_next),
 	EXACT(HTTP_POST, E "init/error", runtime_on_extension_init_error),
 	EXACT(HTTP_POST, E "exit/error", runtime_on_extension_exit_error),
+	EXACT(HTTP_PUT, "/2022-07-01/telemetry", runtime_on_telemetry),
+	EXACT(HTTP_PUT, "/2022-07-01/telemetry/", runtime_on_telemetry),
+	EXACT(HTTP_PUT, "/2020-08-15/logs", runtime_on_logs),
+	EXACT(HTTP_PUT, "/2020-08-15/logs/", runtime_on_logs),
 	EXACT(HTTP_GET, V "ping", runtime_on_ping),
 };
 

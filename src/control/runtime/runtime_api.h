@@ -73,6 +73,9 @@ struct runtime_api_events {
 	void (*describe)(struct runtime_api *api, struct runtime_function *out); /* all of it */
 	void (*on_extensions_registered)(struct runtime_api *api); /* every external one has: the runtime may be started */
 	void (*on_extension_failed)(struct runtime_api *api, struct extension *e); /* it said so: INIT_ERROR, EXIT_ERROR */
+	/* It subscribes to telemetry, by the Telemetry or the older Logs API. -1: ERR_INVALID what is wrong with the body; ERR_ACCESS_DENIED it
+	 * may not, now. NULL: not supported here. */
+	int (*subscribe)(struct runtime_api *api, const struct extension *e, bool logs_api, struct str body, struct error *err);
 };
 
 enum runtime_state {

@@ -71,6 +71,10 @@ void runtime_extensions_invoke(struct runtime_api *api, const struct runtime_eve
 void runtime_settle(struct runtime_api *api);
 void runtime_extensions_release(struct runtime_api *api);
 
+/* ---- telemetry_api.c ---- */
+
+runtime_handle runtime_on_telemetry, runtime_on_logs;
+
 /* ---- report.c ---- */
 
 runtime_handle runtime_on_init_error, runtime_on_restore_error;

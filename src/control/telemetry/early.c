@@ -8,7 +8,7 @@
 #define TEXT(member) offsetof(struct platform_event, member)
 static const size_t texts[] = {
 	TEXT(initialization_type), TEXT(phase), TEXT(runtime_version), TEXT(runtime_version_arn), TEXT(function_name),
-	TEXT(function_version), TEXT(function_arn), TEXT(instance_id), TEXT(request_id), TEXT(version), TEXT(status), TEXT(error_type),
+	TEXT(function_version), TEXT(function_arn), TEXT(tenant_id), TEXT(instance_id), TEXT(request_id), TEXT(version), TEXT(status), TEXT(error_type),
 	TEXT(span_id), TEXT(trace), TEXT(name), TEXT(state), TEXT(reason), TEXT(text),
 };
 

@@ -133,10 +133,14 @@ static void enqueue(struct subscriber *s)
 
 static void put_event(struct subscriber *s, const struct platform_event *e)
 {
+	struct platform_event older = *e;
 	if (!(s->to.types & TELEMETRY_PLATFORM) || !platform_schema_has(s->to.schema, e->kind))
 		return;
+	/* The older API has one word for what is not a timeout. */
+	if (s->to.schema < PLATFORM_2022_07_01 && e->status && strcmp(e->status, "error") == 0)
+		older.status = "failure";
 	buf_clear(&s->owner->scratch);
-	platform_json_write(&s->owner->scratch, e, s->to.schema);
+	platform_json_write(&s->owner->scratch, &older, s->to.schema);
 	enqueue(s);
 }
 
