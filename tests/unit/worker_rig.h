@@ -117,7 +117,7 @@ static int connect_to(const struct sockaddr_in *at)
 
 static struct launcher *launch(struct rig *r)
 {
-	int pair[2], ignored;
+	int pair[2], fds[HELLO_FDS];
 	struct sockaddr_in at;
 	struct ipc_hello hello = {.version = IPC_VERSION};
 	ASSERT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
@@ -125,9 +125,10 @@ static struct launcher *launch(struct rig *r)
 	int public = listener(&at);
 	ASSERT(ipc_send(&r->mayflyd, IPC_HELLO, &hello, &public, 1, NULL) == 0);
 	close(public);
-	struct launcher *l = launcher_new(r->loop, pair[1], &hello, &ignored, NULL);
+	struct launcher *l = launcher_new(r->loop, pair[1], &hello, fds, NULL);
 	ASSERT(l);
-	close(ignored);
+	ASSERT(fds[HELLO_TLS_CERT] == -1 && fds[HELLO_TLS_KEY] == -1);
+	close(fds[HELLO_LISTENER]);
 	return l;
 }
 

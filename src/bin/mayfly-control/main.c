@@ -46,5 +46,5 @@ int main(int argc, char **argv)
 	if (r < 0)
 		log_error("%s", err.msg);
 	server_free(server);
-	return r < 0 ? 1 : 0;
+	return r < 0 ? (err.code == ERR_USAGE ? 2 : 1) : 0;
 }

@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "bin/mayfly-control/services.h"
+#include "bin/mayfly-control/tls.h"
 #include "control/api/api.h"
 #include "control/function/registry.h"
 #include "control/identity/identity.h"
@@ -37,9 +39,10 @@ struct server {
 	struct http_server front;
 	struct http_server inside; /* the endpoint in environments: its loopback is no reason for trust */
 	struct http_listener listener;
+	struct front_tls tls;
 	struct launcher *launcher;
 	struct ipc_hello hello;
-	int listener_fd, data_fd, store_fd, code_fd, logs_fd;
+	int hello_fds[HELLO_FDS], data_fd, store_fd, code_fd, logs_fd;
 	struct kv *kv;
 	struct blob_store *blobs;
 	struct identities *identities;
@@ -425,7 +428,7 @@ static int make_api(struct server *s, struct error *err)
 
 static void open_front(struct server *s)
 {
-	if (http_server_listen(&s->front, &s->listener, STEAL_FD(s->listener_fd), &s->failure) < 0) {
+	if (http_server_listen(&s->front, &s->listener, STEAL_FD(s->hello_fds[HELLO_LISTENER]), &s->failure) < 0) {
 		stop(s);
 		return;
 	}
@@ -487,12 +490,14 @@ static int make_parts(struct server *s, int message_fd, struct error *err)
 	handler = front_handler();
 	s->loop = ev_loop_new(err);
 	s->pool = s->loop ? ev_pool_new(POOL_THREADS, err) : NULL;
-	s->launcher = s->pool ? launcher_new(s->loop, message_fd, &s->hello, &s->listener_fd, err) : NULL;
+	s->launcher = s->pool ? launcher_new(s->loop, message_fd, &s->hello, s->hello_fds, err) : NULL;
 	if (!s->launcher)
 		return -1;
 	launcher_set_server_events(s->launcher, on_drain, on_mayflyd_gone, s);
 	http_pool_init(&s->http_pool, s->settings->buffer_mb << 20);
 	make_front(s, &handler);
+	if (front_tls_init(&s->tls, &s->front, s->launcher, s->hello_fds, err) < 0)
+		return -1;
 	if (open_data(s, err) < 0 || open_logs(s, err) < 0 || make_invoke(s, err) < 0 || make_snapshots(s, err) < 0 || make_registry(s, err) < 0 ||
 	    make_services(s, err) < 0 || make_api(s, err) < 0)
 		return -1;
@@ -510,7 +515,8 @@ struct server *server_new(const struct settings *settings, int message_fd, struc
 	}
 	s->settings = settings;
 	list_init(&s->publishing);
-	s->listener_fd = s->data_fd = s->store_fd = s->code_fd = s->logs_fd = -1;
+	memset(s->hello_fds, 0xff, sizeof s->hello_fds); /* -1 each */
+	s->data_fd = s->store_fd = s->code_fd = s->logs_fd = -1;
 	if (make_parts(s, message_fd, err) < 0) {
 		server_free(s);
 		return NULL;
@@ -530,7 +536,8 @@ int server_run(struct server *s, struct error *err)
 
 static void close_fds(struct server *s)
 {
-	int *fds[] = {&s->listener_fd, &s->data_fd, &s->store_fd, &s->code_fd, &s->logs_fd};
+	int *fds[] = {&s->hello_fds[HELLO_LISTENER], &s->hello_fds[HELLO_TLS_CERT], &s->hello_fds[HELLO_TLS_KEY], &s->data_fd, &s->store_fd,
+	              &s->code_fd, &s->logs_fd};
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
 		if (*fds[i] >= 0)
 			close(*fds[i]);
@@ -543,6 +550,7 @@ void server_free(struct server *s)
 		return;
 	ev_timer_stop(&s->drain_limit);
 	http_server_release(&s->front);
+	front_tls_release(&s->tls);
 	http_server_release(&s->inside);
 	invoke_free(s->invoke);
 	ev_pool_free(s->pool);

@@ -24,6 +24,7 @@ struct client {
 	CURL *curl;
 	char host[PROFILE_TEXT_MAX]; /* as the Host header says it */
 	bool loopback;
+	char why[CURL_ERROR_SIZE];   /* of the last call, when there was no answer */
 };
 
 static int read_url(struct client *client, struct error *err)
@@ -238,14 +239,19 @@ static void set_up(struct client *client, const struct client_call *call, const 
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, answer);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->why);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "mayfly/" MAYFLY_VERSION);
+	const char *authorities = getenv("AWS_CA_BUNDLE");
+	if (authorities && *authorities) /* as AWS's own tools */
+		curl_easy_setopt(curl, CURLOPT_CAINFO, authorities);
 	if (client->loopback) /* a proxy for the world is none for this machine */
 		curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
 }
 
 static int no_answer(struct cli *cli, CURLcode code, const char *url)
 {
-	const struct profile *p = &cli->client->profile;
+	const struct client *client = cli->client;
+	const struct profile *p = &client->profile;
 	if (code == CURLE_COULDNT_CONNECT)
 		return cli_fail(cli, "nothing answers at %s (from %s).\nStart the server, as root: mayfly server%s\nor name another one "
 		                "with --endpoint URL, --data DIR or AWS_ENDPOINT_URL.", p->endpoint, p->endpoint_source,
@@ -253,6 +259,11 @@ static int no_answer(struct cli *cli, CURLcode code, const char *url)
 	if (code == CURLE_COULDNT_RESOLVE_HOST)
 		return cli_fail(cli, "the host of %s (from %s) is not known; correct it with --endpoint URL or AWS_ENDPOINT_URL", p->endpoint,
 		                p->endpoint_source);
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		return cli_fail(cli, "the certificate of %s is not trusted: %s.\nName the file of its issuer (or the certificate itself, when it "
+		                "signed itself) in AWS_CA_BUNDLE.", p->endpoint, client->why);
+	if (code == CURLE_SSL_CACERT_BADFILE)
+		return cli_fail(cli, "AWS_CA_BUNDLE names %s, which holds no certificates", getenv("AWS_CA_BUNDLE"));
 	return cli_fail(cli, "no answer from %s: %s", url, curl_easy_strerror(code));
 }
 
@@ -265,6 +276,9 @@ static int refused(struct cli *cli, const struct client_answer *answer)
 	if (answer->status == 403 && *p->key_source && type && strcmp(type, "AccessDeniedException") != 0)
 		return cli_fail(cli, "%s\nThe server at %s refused the access key from %s; --data DIR takes the one of that server.",
 		                text ? text : "access denied", p->endpoint, p->key_source);
+	struct str rest = buf_str(&answer->body), line;
+	if (!text && !answer->json && str_split(&rest, '\n', &line) && line.n < 200) /* said below the API: this port speaks HTTPS */
+		return cli_fail(cli, "the server at %s answered with status %ld: " STR_FMT, p->endpoint, answer->status, STR_ARG(line));
 	if (!text)
 		return cli_fail(cli, "the server at %s answered with status %ld%s%s", p->endpoint, answer->status, type ? " " : "",
 		                type ? type : "");

@@ -45,6 +45,7 @@ const struct command command_server = {
 	.words = "[OPTION]...",
 	.raw = true,
 	.details = "Prints one line on standard output when it is ready: mayfly: ready on http://ADDR:PORT. Logs go to standard error.\n"
+	           "With --tls-cert and --tls-key it speaks HTTPS; SIGHUP reads both files again (as does a change of them).\n"
 	           "SIGTERM and Ctrl-C let running invocations finish.",
 	.run = run,
 };

@@ -25,6 +25,7 @@
 #include "isolation/sandbox/root.h"
 
 #define CONTROL_FD 3
+#define USAGE_STATUS 2 /* control's: the settings, or what they name, cannot work */
 #define EARLY_NS (10 * NS_PER_S)
 #define EARLY_ENDS_MAX 5 /* before the first READY: then the server gives up */
 #define RESTART_MIN_MS 20u
@@ -97,7 +98,8 @@ static int say_hello(struct server *s, struct error *err)
 	struct ipc_hello hello = s->capacity;
 	hello.version = IPC_VERSION;
 	hello.restarted = s->control.lives > 1;
-	return ipc_send(&s->control.ipc, IPC_HELLO, &hello, &s->listener, 1, err);
+	const int fds[] = {s->listener, s->tls.good[TLS_CERT], s->tls.good[TLS_KEY]};
+	return ipc_send(&s->control.ipc, IPC_HELLO, &hello, fds, s->tls.on ? 3 : 1, err);
 }
 
 static pid_t fork_control(struct server *s, int sock, struct error *err)
@@ -133,6 +135,7 @@ int control_start(struct server *s, struct error *err)
 	c->io = (struct ev_io){.fd = c->ipc.fd, .cb = on_message};
 	if (say_hello(s, err) < 0 || ev_io_start(s->loop, &c->io, EV_READ, err) < 0)
 		return -1;
+	tls_tell(s);
 	images_tell(s);
 	return 0;
 }
@@ -145,7 +148,7 @@ static int on_ready(struct server *s, struct ipc_message *m, struct error *err)
 	if (s->announced)
 		return 0;
 	s->announced = true;
-	printf("mayfly: ready on http://%s:%u\n", s->host, s->port);
+	printf("mayfly: ready on %s://%s:%u\n", settings_scheme(&s->settings), s->host, s->port);
 	fflush(stdout);
 	envs_pump(s);
 	return 0;
@@ -156,12 +159,14 @@ typedef int handler(struct server *s, struct ipc_message *m, struct error *err);
 static handler *const handlers[IPC_TYPE_COUNT] = {
 	[IPC_ENV_START] = env_on_start,
 	[IPC_ENV_INITIALIZED] = env_on_initialized,
+	[IPC_ENV_BEGIN] = env_on_begin,
 	[IPC_ENV_KILL] = env_on_kill,
 	[IPC_ENV_SOCKET] = env_on_socket,
 	[IPC_UNPACK] = unpack_on_message,
 	[IPC_SNAPSHOT] = env_on_snapshot,
 	[IPC_IMAGE_KEEP] = images_on_keep,
 	[IPC_IMAGE_DROP] = images_on_drop,
+	[IPC_TLS_DONE] = tls_on_done,
 	[IPC_READY] = on_ready,
 };
 
@@ -250,6 +255,11 @@ static void start_again(struct server *s, int status)
 		wait_ms *= 2;
 	wait_ms = wait_ms > RESTART_MAX_MS ? RESTART_MAX_MS : wait_ms;
 	describe(status, how);
+	if (!s->announced && WIFEXITED(status) && WEXITSTATUS(status) == USAGE_STATUS) {
+		s->exit_status = USAGE_STATUS; /* it has said what is wrong, and another try would not change it */
+		ev_loop_stop(s->loop);
+		return;
+	}
 	if (!s->announced && c->early_ends >= EARLY_ENDS_MAX) {
 		log_error("mayfly-control ended %u times (last with %s) without becoming ready", c->early_ends, how);
 		s->exit_status = 1;

@@ -134,7 +134,7 @@ static int make_credentials(struct server *s, struct error *err)
 int datadir_write_config(struct server *s, struct error *err)
 {
 	char text[512];
-	snprintf(text, sizeof text, "[default]\nregion = %.40s\nendpoint_url = http://%s:%u\n", s->settings.region,
+	snprintf(text, sizeof text, "[default]\nregion = %.40s\nendpoint_url = %s://%s:%u\n", s->settings.region, settings_scheme(&s->settings),
 	         strcmp(s->host, "0.0.0.0") == 0 ? "127.0.0.1" : s->host, s->port);
 	CLEANUP_FREE char *old = io_read_file(s->data_fd, "config", sizeof text, NULL, NULL);
 	if (!old || strcmp(old, text) != 0) {

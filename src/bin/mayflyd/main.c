@@ -15,6 +15,7 @@
 #include "bin/mayflyd/datadir.h"
 #include "bin/mayflyd/server.h"
 #include "bin/mayflyd/startup.h"
+#include "bin/mayflyd/tls.h"
 #include "core/base/check.h"
 #include "core/base/io.h"
 #include "core/base/log.h"
@@ -42,6 +43,10 @@ static void on_signal(void *arg, int signal)
 		on_children(s);
 		return;
 	}
+	if (signal == SIGHUP) {
+		tls_reload(s);
+		return;
+	}
 	s->stops++;
 	control_stop(s);
 }
@@ -58,14 +63,14 @@ static enum log_level level(const char *name)
 
 static int prepare(struct server *s, struct error *err)
 {
-	static const int signals[] = {SIGCHLD, SIGTERM, SIGINT};
-	if (startup_check(s, err) < 0 || startup_binaries(s, err) < 0 || startup_capacity(s, err) < 0 || datadir_open(s, err) < 0 ||
+	static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP}; /* the last one ends a server without TLS, as it always did */
+	if (startup_check(s, err) < 0 || startup_binaries(s, err) < 0 || startup_capacity(s, err) < 0 || tls_open(s, err) < 0 || datadir_open(s, err) < 0 ||
 	    startup_listen(s, err) < 0 || datadir_write_config(s, err) < 0 || startup_isolation(s, err) < 0)
 		return -1;
 	s->loop = ev_loop_new(err);
 	if (!s->loop)
 		return -1;
-	s->signals = ev_signals_new(s->loop, signals, ARRAY_LEN(signals), on_signal, s, err);
+	s->signals = ev_signals_new(s->loop, signals, ARRAY_LEN(signals) - !s->tls.on, on_signal, s, err);
 	if (!s->signals || envs_init(s, s->capacity.max_environments + LIMIT_IMAGE_ENVIRONMENTS, err) < 0)
 		return -1;
 	unpacks_init(&s->unpacks);
@@ -76,6 +81,7 @@ static int prepare(struct server *s, struct error *err)
 	startup_sweep(s);
 	startup_tmp(s);
 	envs_prepare(s);
+	tls_watch(s);
 	return 0;
 }
 
@@ -96,6 +102,7 @@ static void finish(struct server *s)
 {
 	envs_kill_all(s);
 	control_release(s);
+	tls_release(s);
 	unpacks_release(s);
 	envs_release(s);
 	images_release(s);

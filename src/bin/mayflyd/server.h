@@ -16,6 +16,7 @@
 #include "bin/mayflyd/env.h"
 #include "bin/mayflyd/helper.h"
 #include "bin/mayflyd/images.h"
+#include "bin/mayflyd/tls.h"
 #include "bin/mayflyd/unpack.h"
 #include "bin/mayflyd/zygotes.h"
 
@@ -37,6 +38,7 @@ struct server {
 	char runtimes[4096]; /* folder of the bootstraps */
 	struct ipc_hello capacity;
 	struct control control;
+	struct tls_files tls;
 	struct envs envs;
 	struct unpacks unpacks;
 	struct images images;

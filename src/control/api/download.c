@@ -39,7 +39,8 @@ const char *api_link(struct api_call *call, const struct blob_id *id)
 	                              .region = str_from(call->api->deps.settings->region), .service = STR("mayfly"),
 	                              .now_s = clock_wall_ms() / 1000};
 	const char *query = sigv4_presign(&unsigned_part, &signer, LINK_SECONDS, &call->arena, &err);
-	return query ? arena_printf(&call->arena, "http://" STR_FMT "%s?%s", STR_ARG(host), path, query) : NULL;
+	const char *scheme = call->conn && http_conn_secure(call->conn) ? "https" : "http";
+	return query ? arena_printf(&call->arena, "%s://" STR_FMT "%s?%s", scheme, STR_ARG(host), path, query) : NULL;
 }
 
 /* ---- sending ---- */

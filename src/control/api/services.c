@@ -87,6 +87,7 @@ static void take_head(struct api_call *call, const struct http_request *req, enu
 		.path = copy(call, req->path),
 		.query = copy(call, req->query),
 		.host = copy(call, req->host),
+		.secure = http_conn_secure(call->conn),
 		.trace_header = copy(call, http_header(req, STR("X-Amzn-Trace-Id"))),
 	};
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/cleanup.h"
 #include "core/base/io.h"
 
 struct unpack_job {
@@ -33,6 +34,8 @@ struct launcher {
 	void (*on_drain)(void *arg);
 	void (*on_gone)(void *arg);
 	void *server_arg;
+	bool (*on_tls)(void *arg, int cert_fd, int key_fd);
+	void *tls_arg;
 	struct list jobs, unsent;
 	uint64_t next_job;
 	struct ev_defer defer; /* reports jobs that could not be sent */
@@ -106,6 +109,13 @@ static void on_tell_early(struct ev_defer *defer)
 	}
 }
 
+static void on_tls_files(struct launcher *l, struct ipc_message *m)
+{
+	struct ipc_tls_done done = {.generation = m->body.ipc_tls_files.generation};
+	done.good = l->on_tls && l->on_tls(l->tls_arg, m->fds[0], m->fds[1]);
+	(void)ipc_send(&l->ipc, IPC_TLS_DONE, &done, NULL, 0, NULL); /* a socket that is gone is noticed by the reader */
+}
+
 static void dispatch(struct launcher *l, struct ipc_message *m)
 {
 	switch (m->type) {
@@ -127,6 +137,9 @@ static void dispatch(struct launcher *l, struct ipc_message *m)
 	case IPC_IMAGE_FOUND:
 	case IPC_IMAGE_GONE:
 		on_image(l, m);
+		break;
+	case IPC_TLS_FILES:
+		on_tls_files(l, m);
 		break;
 	case IPC_DRAIN:
 		if (l->on_drain)
@@ -176,7 +189,7 @@ static void on_unsent(struct ev_defer *defer)
 	}
 }
 
-static int wait_hello(int fd, struct ipc *ipc, struct ipc_hello *hello, int *listener, struct error *err)
+static int wait_hello(int fd, struct ipc *ipc, struct ipc_hello *hello, int fds[HELLO_FDS], struct error *err)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	struct ipc_message m;
@@ -188,14 +201,14 @@ static int wait_hello(int fd, struct ipc *ipc, struct ipc_hello *hello, int *lis
 	bool fits = m.type == IPC_HELLO && m.body.ipc_hello.version == IPC_VERSION;
 	if (fits) {
 		*hello = m.body.ipc_hello;
-		*listener = m.fds[0];
-		m.fds[0] = -1;
+		for (unsigned i = 0; i < HELLO_FDS; i++)
+			fds[i] = i < m.fd_count ? STEAL_FD(m.fds[i]) : -1;
 	}
 	ipc_message_close(&m);
 	return fits ? 0 : error_set(err, ERR_INVALID, "mayflyd is of another version; install all programs of one version");
 }
 
-struct launcher *launcher_new(struct ev_loop *loop, int fd, struct ipc_hello *hello, int *listener, struct error *err)
+struct launcher *launcher_new(struct ev_loop *loop, int fd, struct ipc_hello *hello, int fds[HELLO_FDS], struct error *err)
 {
 	struct launcher *l = calloc(1, sizeof *l);
 	if (!l) {
@@ -210,7 +223,7 @@ struct launcher *launcher_new(struct ev_loop *loop, int fd, struct ipc_hello *he
 	ev_defer_init(&l->defer, on_unsent);
 	ev_defer_init(&l->tell_early, on_tell_early);
 	l->io = (struct ev_io){.fd = fd, .cb = on_io};
-	if (io_set_nonblock(fd) < 0 || io_set_cloexec(fd, 1) < 0 || wait_hello(fd, &l->ipc, hello, listener, err) < 0 ||
+	if (io_set_nonblock(fd) < 0 || io_set_cloexec(fd, 1) < 0 || wait_hello(fd, &l->ipc, hello, fds, err) < 0 ||
 	    ev_io_start(loop, &l->io, EV_READ, err) < 0) {
 		launcher_free(l);
 		return NULL;
@@ -247,6 +260,12 @@ void launcher_set_server_events(struct launcher *l, void (*on_drain)(void *arg),
 	l->on_drain = on_drain;
 	l->on_gone = on_gone;
 	l->server_arg = arg;
+}
+
+void launcher_set_tls_event(struct launcher *l, bool (*on_files)(void *arg, int cert_fd, int key_fd), void *arg)
+{
+	l->on_tls = on_files;
+	l->tls_arg = arg;
 }
 
 static int send_message(struct launcher *l, enum ipc_type type, const void *body, const int *fds, unsigned fd_count,

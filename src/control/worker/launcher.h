@@ -4,6 +4,7 @@
 #ifndef MAYFLY_WORKER_LAUNCHER_H
 #define MAYFLY_WORKER_LAUNCHER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/base/error.h"
@@ -35,12 +36,16 @@ struct launcher_image_events {
 	void (*on_gone)(void *arg, const struct ipc_image_gone *m);
 };
 
-/* Waits (blocking) for HELLO on `fd`, which the launcher takes over; *listener is the caller's. */
-struct launcher *launcher_new(struct ev_loop *loop, int fd, struct ipc_hello *hello, int *listener, struct error *err);
+/* What came with HELLO: the public listener; certificate and key, -1 where the endpoint is plain. */
+enum { HELLO_LISTENER, HELLO_TLS_CERT, HELLO_TLS_KEY, HELLO_FDS };
+/* Waits (blocking) for HELLO on `fd`, which the launcher takes over; `fds` are the caller's. */
+struct launcher *launcher_new(struct ev_loop *loop, int fd, struct ipc_hello *hello, int fds[HELLO_FDS], struct error *err);
 void launcher_free(struct launcher *l);
 void launcher_set_env_events(struct launcher *l, const struct launcher_events *events, void *arg);
 /* on_drain: finish and exit. on_gone: mayflyd is gone; exit at once. */
 void launcher_set_server_events(struct launcher *l, void (*on_drain)(void *arg), void (*on_gone)(void *arg), void *arg);
+/* Another certificate and key came: whether they are in use now is the answer. */
+void launcher_set_tls_event(struct launcher *l, bool (*on_files)(void *arg, int cert_fd, int key_fd), void *arg);
 void launcher_ready(struct launcher *l);
 /* fds as ENV_START wants them; they stay the caller's. -1: the message could not be sent. */
 int launcher_start(struct launcher *l, const struct ipc_env_start *start, const int *fds, unsigned fd_count, struct error *err);

@@ -15,7 +15,7 @@
 #include "core/base/list.h"
 
 #define IPC_MAX_FDS 8
-#define IPC_VERSION 2
+#define IPC_VERSION 3
 #define IPC_IMAGE_KEY 32
 
 enum ipc_type {
@@ -52,7 +52,7 @@ struct ipc_env_start {
 	uint32_t network;   /* enum ipc_network */
 	uint32_t layers;    /* descriptors after the first two */
 	uint32_t how;       /* enum ipc_start */
-	uint32_t reserved;
+	uint32_t extensions; /* that the launch settings name: started at once, the runtime after ENV_BEGIN */
 	uint8_t image[IPC_IMAGE_KEY]; /* to restore from */
 };
 
@@ -79,10 +79,22 @@ struct ipc_env_initialized {
 	uint64_t env_id;
 };
 
+struct ipc_env_begin {
+	uint64_t env_id;
+};
+
+/* who: 0 for the runtime, else 1 + an extension's place in the launch settings. how, status: as in ipc_env_exited. */
+struct ipc_env_process_ended {
+	uint64_t env_id;
+	uint32_t who, how;
+	int32_t status;
+	uint32_t reserved;
+};
+
 struct ipc_env_kill {
 	uint64_t env_id;
 	uint32_t grace_ms; /* SIGTERM to the runtime first when not 0 */
-	uint32_t reserved;
+	uint32_t leavers;  /* with extensions and a grace: those that are told by control, and may take all of it (places, as bits) */
 };
 
 struct ipc_env_exited {
@@ -152,6 +164,16 @@ struct ipc_env_socket_made {
 	uint64_t env_id, number;
 	uint32_t code; /* enum error_code; ERR_OK with a descriptor */
 	char msg[240];
+};
+
+struct ipc_tls_files {
+	uint32_t generation; /* the answer names it */
+	uint32_t reserved;
+};
+
+struct ipc_tls_done {
+	uint32_t generation;
+	uint32_t good; /* they are in use from now on */
 };
 
 struct ipc_ready {

@@ -19,6 +19,7 @@ struct service_call {
 	struct str path, query; /* as sent, not decoded */
 	struct str body;       /* JSON text, form, or empty */
 	struct str host;       /* of the request: queue URLs are made with it */
+	bool secure;           /* and begin with https */
 	struct str request_id, trace_header; /* trace_header p NULL: none was sent */
 	struct str caller_arn, caller_account;
 	bool root;             /* the caller may do everything */

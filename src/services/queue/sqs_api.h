@@ -4,7 +4,7 @@
  * Errors: JSON {"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":..} with x-amzn-query-error for SDKs that know the old codes; XML
  * <ErrorResponse>. The codes of both, and the statuses, are one table. Disk full and a full store are ServiceUnavailable, 503: SDKs try again.
  *
- * Queue URLs: "http://<Host of the request>/<account>/<name>"; only the path is looked at when one comes in, so those from inside and
+ * Queue URLs: "http[s]://<Host of the request>/<account>/<name>"; only the path is looked at when one comes in, so those from inside and
  * outside of environments serve alike. */
 #ifndef MAYFLY_SERVICES_QUEUE_SQS_API_H
 #define MAYFLY_SERVICES_QUEUE_SQS_API_H

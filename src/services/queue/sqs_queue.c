@@ -14,7 +14,7 @@
 void sqs_write_url(struct sqs_call *call, const struct sqs_queue *q, struct json_writer *w)
 {
 	char url[512];
-	snprintf(url, sizeof url, "http://" STR_FMT "/%.12s/%s", (int)(call->from->host.n > 255 ? 255 : call->from->host.n), call->from->host.p,
+	snprintf(url, sizeof url, "http%s://" STR_FMT "/%.12s/%s", call->from->secure ? "s" : "", (int)(call->from->host.n > 255 ? 255 : call->from->host.n), call->from->host.p,
 	         call->sqs->deps.settings->account, q->name);
 	json_write_z(w, url);
 }
