@@ -173,7 +173,7 @@ int box_start(struct boxes *b, struct box *box, const char *const *argv, const c
 {
 	struct buf bytes;
 	buf_init(&bytes, LAUNCH_MAX_BYTES);
-	CLEANUP_CLOSE int launch = launch_encode(&bytes, 1, argv, envp, err) < 0 ? -1 : launch_seal(&bytes, err);
+	CLEANUP_CLOSE int launch = launch_encode(&bytes, 1, argv, envp, NULL, err) < 0 ? -1 : launch_seal(&bytes, err);
 	buf_release(&bytes);
 	if (launch < 0)
 		return -1;

@@ -3,8 +3,9 @@
  * Rights: none. It starts with the environment's one user, no capabilities, the functions' system call filter, and two
  * descriptors: the socket to mayflyd and the log pipe. It keeps none it does not need: it starts the runtime as process 2
  * (or is told which of its children it is, where it is restored from an image), reaps what is orphaned, reports how the
- * runtime ended and ends, and with it (as process 1) everything inside. It also ends when its socket does. Small on purpose:
- * it is part of every environment's memory. */
+ * runtime ended and ends, and with it (as process 1) everything inside. It also ends when its socket does. Extensions, where
+ * there are any, come before the runtime, and may live a little longer (wire.h). Small on purpose: it is part of every
+ * environment's memory. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -19,24 +20,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/ipc/ipc.h"
-#include "core/spec/launch.h"
-#include "isolation/sandbox/wire.h"
+#include "bin/mayfly-init/init.h"
 
 #define WRAPPER "AWS_LAMBDA_EXEC_WRAPPER="
 /* What a shell answers for a command that is not there, or not executable: Lambda starts the wrapper through one. */
 #define STATUS_NOT_FOUND 127
 #define STATUS_NOT_EXECUTABLE 126
 
-struct init {
-	int signals;
-	pid_t runtime; /* 0 before START */
-};
-
-static _Noreturn void finish(enum ipc_exit how, int status)
+void init_tell(uint32_t who, enum ipc_exit how, int status, bool last)
 {
-	struct wire_end end = {how, status};
-	send(WIRE_SOCKET_FD, &end, sizeof end, MSG_NOSIGNAL);
+	struct wire_end end = {how, status, who, last};
+	send(WIRE_SOCKET_FD, &end, sizeof end, MSG_NOSIGNAL | (last ? 0 : MSG_DONTWAIT));
+}
+
+_Noreturn void init_finish(enum ipc_exit how, int status)
+{
+	init_tell(WIRE_WHO_RUNTIME, how, status, true);
 	_exit(0);
 }
 
@@ -82,7 +81,7 @@ static char **command(struct launch *l, int chosen, char *wrapper, char **room)
 }
 
 /* In the child, which shares our memory until it executes something: nothing of ours may change but *failed. */
-static void become_runtime(char **argv, char **envp, volatile int *failed)
+static void become(char **argv, char **envp, volatile int *failed)
 {
 	sigset_t none;
 	sigemptyset(&none);
@@ -97,14 +96,14 @@ static void become_runtime(char **argv, char **envp, volatile int *failed)
 	_exit(STATUS_NOT_FOUND);
 }
 
-/* By itself, so that no variable of the caller lives in registers across vfork. Returns the errno of a failed exec, or 0. */
-static __attribute__((noinline)) int spawn(struct init *init, char **argv, char **envp)
+/* By itself, so that no variable of the caller lives in registers across vfork. */
+__attribute__((noinline)) int init_spawn(pid_t *pid, char **argv, char **envp)
 {
 	volatile int failed = 0;
-	init->runtime = vfork();
-	if (init->runtime == 0)
-		become_runtime(argv, envp, &failed);
-	return init->runtime < 0 ? errno : failed;
+	*pid = vfork();
+	if (*pid == 0)
+		become(argv, envp, &failed);
+	return *pid < 0 ? errno : failed;
 }
 
 static void start(struct init *init, struct launch *l)
@@ -114,33 +113,42 @@ static void start(struct init *init, struct launch *l)
 	int chosen = choose(l, &why);
 	char *wrapper = find_wrapper(l);
 	if (chosen < 0)
-		finish(EXIT_EXEC_FAILED, why);
+		init_finish(EXIT_EXEC_FAILED, why);
 	if (chdir("/var/task") < 0)
-		finish(EXIT_EXEC_FAILED, errno);
-	int failed = spawn(init, command(l, chosen, wrapper, room), l->envp);
+		init_finish(EXIT_EXEC_FAILED, errno);
+	int failed = init_spawn(&init->runtime, command(l, chosen, wrapper, room), l->envp);
 	if (failed && wrapper)
-		finish(EXIT_CODE, failed == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
+		init_finish(EXIT_CODE, failed == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
 	if (failed)
-		finish(EXIT_EXEC_FAILED, failed);
+		init_finish(EXIT_EXEC_FAILED, failed);
 	close(WIRE_LOG_FD);
+}
+
+/* Once: extensions are there. */
+static void begin(struct init *init)
+{
+	if (init->runtime || !init->launch.data || init->leaving)
+		return;
+	start(init, &init->launch);
+	launch_release(&init->launch);
 }
 
 static void start_from(struct init *init, int launch_fd)
 {
-	struct launch l;
 	struct error why = {0};
-	if (init->runtime || launch_fd < 0 || launch_read_fd(&l, launch_fd, &why) < 0)
-		finish(EXIT_EXEC_FAILED, EINVAL);
+	if (init->runtime || init->launch.data || launch_fd < 0 || launch_read_fd(&init->launch, launch_fd, &why) < 0)
+		init_finish(EXIT_EXEC_FAILED, EINVAL);
 	close(launch_fd);
-	start(init, &l);
-	launch_release(&l);
+	init_extensions_start(init);
+	if (!init->launch.extensions)
+		begin(init);
 }
 
 /* A restored runtime has the log pipe's end from mayflyd. */
 static void adopt(struct init *init, pid_t pid)
 {
 	if (init->runtime || pid <= 1)
-		finish(EXIT_EXEC_FAILED, EINVAL);
+		init_finish(EXIT_EXEC_FAILED, EINVAL);
 	init->runtime = pid;
 	close(WIRE_LOG_FD);
 }
@@ -167,7 +175,11 @@ static void on_order(struct init *init)
 		start_from(init, fd);
 	else if (packet.order == WIRE_RUNTIME)
 		adopt(init, packet.pid);
-	else if (packet.order == WIRE_TERM && init->runtime)
+	else if (packet.order == WIRE_BEGIN)
+		begin(init);
+	else if (packet.order == WIRE_SHUTDOWN)
+		init_extensions_leave(init, packet.leavers);
+	else if (packet.order == WIRE_TERM && init->runtime > 0)
 		kill(init->runtime, SIGTERM);
 }
 
@@ -180,8 +192,12 @@ static void reap(struct init *init)
 	while (read(init->signals, &info, sizeof info) > 0)
 		continue;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == init->runtime)
-			finish(WIFSIGNALED(status) ? EXIT_SIGNAL : EXIT_CODE, WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		enum ipc_exit how = WIFSIGNALED(status) ? EXIT_SIGNAL : EXIT_CODE;
+		int code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+		if (init->extensions)
+			init_extensions_ended(init, pid, how, code);
+		else if (pid == init->runtime)
+			init_finish(how, code);
 	}
 }
 
@@ -199,8 +215,9 @@ int main(void)
 	init.signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 	struct pollfd fds[] = {{.fd = WIRE_SOCKET_FD, .events = POLLIN}, {.fd = init.signals, .events = POLLIN}};
 	for (;;) {
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		if (poll(fds, 2, init_extensions_wait_ms(&init)) < 0 && errno != EINTR)
 			return 1;
+		init_extensions_tick(&init);
 		/* Orders first, also one that came since: who the runtime is must be known before its end is seen. */
 		on_order(&init);
 		reap(&init);

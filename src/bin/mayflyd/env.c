@@ -74,6 +74,7 @@ void env_close_all(struct env *e)
 {
 	env_close_request(e);
 	env_close_channels(e);
+	ev_io_stop(&e->notes);
 	close_fd(&e->init_fd);
 	close_fd(&e->net_fd);
 }

@@ -19,6 +19,7 @@
 #include "core/base/list.h"
 #include "core/ipc/ipc.h"
 #include "core/spec/limits.h"
+#include "isolation/sandbox/wire.h"
 
 struct zygote;
 struct env_dump;
@@ -55,6 +56,10 @@ struct env {
 	struct ev_timer late;  /* for that answer; while cleaning, until the next attempt */
 	uint64_t cleaning_ns;  /* since when */
 	struct ev_timer grace, boost;
+	struct ev_io notes;    /* with extensions: what mayfly-init tells while it lives (env_notes.c) */
+	unsigned note_count;
+	bool has_end;
+	struct wire_end end;   /* its last words */
 	struct server *server;
 };
 
@@ -99,6 +104,7 @@ void envs_release(struct server *s);
 void envs_pump(struct server *s);
 /* Messages. A refusal is answered with ENV_FAILED; -1 when the message is against the rules (control is then ended). */
 int env_on_start(struct server *s, struct ipc_message *m, struct error *err);
+int env_on_begin(struct server *s, struct ipc_message *m, struct error *err);
 int env_on_kill(struct server *s, struct ipc_message *m, struct error *err);
 int env_on_snapshot(struct server *s, struct ipc_message *m, struct error *err);
 int env_on_initialized(struct server *s, struct ipc_message *m, struct error *err);

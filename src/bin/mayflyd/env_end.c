@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,7 +12,6 @@
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
-#include "isolation/sandbox/wire.h"
 
 void env_refuse(struct server *s, uint64_t id, const struct error *why)
 {
@@ -61,8 +59,7 @@ static void read_end(struct env *e, struct ipc_env_exited *out)
 	struct wire_end end;
 	out->how = WIFSIGNALED(e->status) ? EXIT_SIGNAL : EXIT_CODE;
 	out->status = WIFSIGNALED(e->status) ? WTERMSIG(e->status) : WEXITSTATUS(e->status);
-	if (recv(e->init_fd, &end, sizeof end, MSG_DONTWAIT) == (ssize_t)sizeof end &&
-	    (end.how == EXIT_CODE || end.how == EXIT_SIGNAL || end.how == EXIT_EXEC_FAILED)) {
+	if (env_notes_end(e, &end) && (end.how == EXIT_CODE || end.how == EXIT_SIGNAL || end.how == EXIT_EXEC_FAILED)) {
 		out->how = end.how;
 		out->status = end.status;
 	}

@@ -41,7 +41,7 @@ static int check_start(struct server *s, const struct ipc_message *m, struct err
 		return error_set(err, ERR_INVALID, "environment id %llu is in use", (unsigned long long)b->env_id);
 	if (b->memory_mb < LIMIT_MEMORY_MIN_MB || b->memory_mb > LIMIT_MEMORY_MAX_MB || b->ephemeral_mb < LIMIT_EPHEMERAL_MIN_MB ||
 	    b->ephemeral_mb > LIMIT_EPHEMERAL_MAX_MB || b->network > NETWORK_OUTBOUND || b->layers > LIMIT_LAYERS ||
-	    b->layers + 2 != m->fd_count || b->how > START_TRIAL)
+	    b->layers + 2 != m->fd_count || b->how > START_TRIAL || b->extensions > (b->how == START_PLAIN ? LIMIT_EXTENSIONS : 0))
 		return error_set(err, ERR_INVALID, "ENV_START with settings out of range");
 	if (check_launch(m->fds[0], err) < 0)
 		return -1;
@@ -132,16 +132,21 @@ static bool stay_for_lesson(struct env *e)
 	return true;
 }
 
+static int order_end(const struct env *e, uint32_t leavers)
+{
+	return e->start.extensions ? sandbox_shutdown(e->init_fd, leavers, NULL) : sandbox_order(e->init_fd, WIRE_TERM, -1, NULL);
+}
+
 int env_on_kill(struct server *s, struct ipc_message *m, struct error *err)
 {
 	const struct ipc_env_kill *b = &m->body.ipc_env_kill;
 	struct env *e = env_find(s, b->env_id);
-	if (b->grace_ms > LIMIT_TIMEOUT_MAX_S * 1000)
-		return error_set(err, ERR_INVALID, "ENV_KILL with %u ms of grace", b->grace_ms);
+	if (b->grace_ms > LIMIT_TIMEOUT_MAX_S * 1000 || b->leavers >= 1u << LIMIT_EXTENSIONS)
+		return error_set(err, ERR_INVALID, "ENV_KILL with settings out of range");
 	if (!e) /* it may have ended while the message was on its way */
 		return 0;
 	e->ordered_dead = true;
-	if (e->state == ENV_RUNNING && b->grace_ms && sandbox_order(e->init_fd, WIRE_TERM, -1, NULL) == 0) {
+	if (e->state == ENV_RUNNING && b->grace_ms && order_end(e, b->leavers) == 0) {
 		cgroup_thaw(&s->base.cgroup, e->slot);
 		ev_timer_after(s->loop, &e->grace, b->grace_ms * NS_PER_MS);
 		return 0;

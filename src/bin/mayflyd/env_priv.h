@@ -1,5 +1,5 @@
 /* What the files of env.h share: env.c (states, what is next), env_make.c, env_start.c, env_ready.c, env_end.c, env_clean.c, env_memory.c, env_messages.c and env_socket.c (what
- * control asks for), env_dump.c. */
+ * control asks for), env_dump.c, env_notes.c. */
 #ifndef MAYFLYD_ENV_PRIV_H
 #define MAYFLYD_ENV_PRIV_H
 
@@ -57,6 +57,10 @@ void env_fail(struct env *e, const struct error *why);
 void env_die(struct env *e);
 /* Nothing of it lives and nobody works for it: tells control how it ended, and cleans. */
 void env_conclude(struct env *e);
+/* From when control knows it, if it has extensions: ends of its processes are told. */
+void env_notes_begin(struct env *e);
+/* What mayfly-init said last; false: nothing. A hint: the function runs beside it. */
+bool env_notes_end(struct env *e, struct wire_end *out);
 /* The cleaner: renews or removes control groups, and removes /tmp, of those in ENV_CLEANING, then frees them. */
 void env_cleaner_init(struct server *s);
 struct env_groups *env_groups(const struct env *e);

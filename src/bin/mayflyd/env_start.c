@@ -168,6 +168,7 @@ static void finish(struct env *e, struct error *why)
 	} else {
 		env_move(e, ENV_RUNNING);
 		env_watch(e);
+		env_notes_begin(e);
 		ev_timer_after(s->loop, &e->boost, LIMIT_INIT_MS * NS_PER_MS);
 	}
 	envs_pump(s);

@@ -207,7 +207,7 @@ static int encode(struct buf *out, const struct launch_env *env, struct runtime_
 	struct made made;
 	unsigned candidates = command(v, found, argv, &made);
 	int r = list.arena.overflow ? error_set(err, ERR_TOO_LARGE, "too many environment variables")
-	                            : launch_encode(out, candidates, argv, list.items, err);
+	                            : launch_encode(out, candidates, argv, list.items, env->extensions, err);
 	arena_release(&list.arena);
 	return r;
 }
@@ -233,7 +233,7 @@ int launch_env_seal_empty(struct error *err)
 	static const char *const none[] = {NULL};
 	struct buf out;
 	buf_init(&out, LAUNCH_MAX_BYTES);
-	int fd = launch_encode(&out, 0, none, none, err) == 0 ? launch_seal(&out, err) : -1;
+	int fd = launch_encode(&out, 0, none, none, NULL, err) == 0 ? launch_seal(&out, err) : -1;
 	buf_release(&out);
 	return fd;
 }

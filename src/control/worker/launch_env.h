@@ -20,6 +20,7 @@ struct launch_env {
 	const char *log_stream;
 	const struct settings *settings;
 	bool template;
+	const char *const *extensions; /* file names in /opt/extensions, NULL-terminated; NULL: none */
 };
 
 /* A descriptor (the caller's), or -1. `found` tells which interpreter is used. */

@@ -1,6 +1,7 @@
 #include "core/spec/launch.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,34 +21,46 @@ static size_t put_strings(struct buf *out, const char *const *list)
 	return n;
 }
 
-int launch_encode(struct buf *out, unsigned candidates, const char *const *argv, const char *const *envp, struct error *err)
+int launch_encode(struct buf *out, unsigned candidates, const char *const *argv, const char *const *envp, const char *const *extensions,
+                  struct error *err)
 {
+	static const char *const none[] = {NULL};
 	struct launch_head head = {.magic = LAUNCH_MAGIC, .candidates = (uint16_t)candidates};
 	buf_clear(out);
 	buf_append(out, &head, sizeof head);
-	size_t argc = put_strings(out, argv), envc = put_strings(out, envp);
-	if (out->overflow || out->len > LAUNCH_MAX_BYTES || argc + envc > LAUNCH_MAX_STRINGS)
+	size_t argc = put_strings(out, argv), envc = put_strings(out, envp), extc = put_strings(out, extensions ? extensions : none);
+	if (out->overflow || out->len > LAUNCH_MAX_BYTES || argc + envc > LAUNCH_MAX_STRINGS || extc > LIMIT_EXTENSIONS)
 		return error_set(err, ERR_TOO_LARGE, "command and environment of a function pass %u bytes or %u strings",
 		                 LAUNCH_MAX_BYTES, LAUNCH_MAX_STRINGS);
 	head.argc = (uint16_t)argc;
 	head.envc = (uint16_t)envc;
+	head.extensions = (uint16_t)extc;
 	head.bytes = (uint32_t)out->len;
 	memcpy(out->data, &head, sizeof head);
 	return 0;
 }
 
+static bool is_file_name(const char *s)
+{
+	return *s && !strchr(s, '/') && strcmp(s, ".") != 0 && strcmp(s, "..") != 0;
+}
+
 static int split_strings(struct launch *l, const struct launch_head *head, struct error *err)
 {
 	char *at = l->data + sizeof *head, *end = l->data + head->bytes;
-	size_t total = (size_t)head->argc + head->envc;
+	size_t variables = (size_t)head->argc + head->envc, total = variables + head->extensions;
 	for (size_t i = 0; i < total; i++) {
 		char *nul = memchr(at, '\0', (size_t)(end - at));
 		if (!nul)
 			return error_set(err, ERR_INVALID, "launch settings end inside a string");
 		if (i < head->argc)
 			l->argv[i] = at;
-		else
+		else if (i < variables)
 			l->envp[i - head->argc] = at;
+		else if (is_file_name(at))
+			l->extension[i - variables] = at;
+		else
+			return error_set(err, ERR_INVALID, "launch settings name an extension that is no file name");
 		at = nul + 1;
 	}
 	if (at != end)
@@ -62,9 +75,9 @@ int launch_decode(struct launch *l, const void *data, size_t n, struct error *er
 		return error_set(err, ERR_INVALID, "launch settings have %zu bytes", n);
 	memcpy(&head, data, sizeof head);
 	if (head.magic != LAUNCH_MAGIC || head.bytes != n || head.argc == 0 || head.candidates == 0 ||
-	    head.candidates > head.argc || (size_t)head.argc + head.envc > LAUNCH_MAX_STRINGS)
+	    head.candidates > head.argc || (size_t)head.argc + head.envc > LAUNCH_MAX_STRINGS || head.extensions > LIMIT_EXTENSIONS)
 		return error_set(err, ERR_INVALID, "launch settings have a wrong head");
-	struct launch new = {.candidates = head.candidates, .data = malloc(n)};
+	struct launch new = {.candidates = head.candidates, .extensions = head.extensions, .data = malloc(n)};
 	new.argv = calloc((size_t)head.argc + 1, sizeof(char *));
 	new.envp = calloc((size_t)head.envc + 1, sizeof(char *));
 	if (!new.data || !new.argv || !new.envp) {

@@ -1,7 +1,7 @@
 /* What mayfly-init needs to start a runtime, as it travels in a sealed memfd: from control, past mayflyd (which never reads
  * it), to the init of the sandbox, which has no rights. It holds the function's variables, so it is never logged.
  *
- * Layout: struct launch_head, then argc + envc strings, each ended by NUL. The reader trusts nothing. */
+ * Layout: struct launch_head, then argc + envc + extensions strings, each ended by NUL. The reader trusts nothing. */
 #ifndef MAYFLY_SPEC_LAUNCH_H
 #define MAYFLY_SPEC_LAUNCH_H
 
@@ -10,6 +10,7 @@
 
 #include "core/base/buf.h"
 #include "core/base/error.h"
+#include "core/spec/limits.h"
 
 #define LAUNCH_MAGIC 0x4d61794cu
 #define LAUNCH_MAX_BYTES 65536u
@@ -19,18 +20,21 @@
  * the rest of them is dropped. 1 for managed runtimes, 2 for provided ones (/var/task/bootstrap, /opt/bootstrap). */
 struct launch_head {
 	uint32_t magic, bytes; /* of the whole, head included */
-	uint16_t candidates, argc, envc, reserved;
+	uint16_t candidates, argc, envc, extensions;
 };
 
 struct launch {
 	unsigned candidates;
 	char **argv; /* NULL-terminated; points into `data` */
 	char **envp; /* NULL-terminated */
+	unsigned extensions;
+	char *extension[LIMIT_EXTENSIONS]; /* file names in /opt/extensions: no path, not empty; started before the runtime */
 	char *data;
 };
 
-/* Writes the layout. argv and envp are NULL-terminated. */
-int launch_encode(struct buf *out, unsigned candidates, const char *const *argv, const char *const *envp, struct error *err);
+/* Writes the layout. argv, envp and extensions are NULL-terminated; extensions NULL: none. */
+int launch_encode(struct buf *out, unsigned candidates, const char *const *argv, const char *const *envp, const char *const *extensions,
+                  struct error *err);
 /* Checks and takes apart; `data` is copied. launch_release frees. */
 int launch_decode(struct launch *l, const void *data, size_t n, struct error *err);
 void launch_release(struct launch *l);

@@ -272,3 +272,9 @@ int sandbox_adopt(int init_fd, pid_t pid, struct error *err)
 	struct wire_order_packet packet = {.order = WIRE_RUNTIME, .pid = pid};
 	return send_order(init_fd, &packet, -1, err);
 }
+
+int sandbox_shutdown(int init_fd, uint32_t leavers, struct error *err)
+{
+	struct wire_order_packet packet = {.order = WIRE_SHUTDOWN, .leavers = leavers};
+	return send_order(init_fd, &packet, -1, err);
+}

@@ -71,5 +71,7 @@ int sandbox_enter_code(const struct sandbox_base *base, const struct sandbox_att
 int sandbox_order(int init_fd, unsigned order, int fd, struct error *err);
 /* Tells mayfly-init that process `pid` in there will be the runtime; to be said before it can exist. */
 int sandbox_adopt(int init_fd, pid_t pid, struct error *err);
+/* WIRE_SHUTDOWN, of a sandbox that was started with extensions. */
+int sandbox_shutdown(int init_fd, uint32_t leavers, struct error *err);
 
 #endif
