@@ -2,7 +2,8 @@
  * bench-bootstrap: the C function of the bench, a `provided` runtime and its handler in one program.
  *
  * Answers {"n":N} with {"answer":N+1}, after "sleep_ms" milliseconds if the event has such a field. Speaks the
- * Runtime API on one connection; the response and the next request leave in one write.
+ * Runtime API on one connection; the response and the next request leave in one write. An event with "stream_mb" or "stamps"
+ * is answered in streaming mode: so many stamped pieces, 5 ms apart, then so many megabytes in pieces of 64 KiB.
  */
 #include "wire.h"
 
@@ -13,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_BUFFER = 16 << 20 };
+enum { MAX_BUFFER = 16 << 20, PIECE_LEN = 65536 };
 
 #define NEXT "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: runtime\r\n\r\n"
 
@@ -80,6 +81,37 @@ static int receive(struct wire_buf *in, int fd, struct wire_message *m)
     }
 }
 
+/* The whole of "SIZE CRLF data CRLF"; 0 or -1. */
+static int send_piece(int fd)
+{
+    static char piece[8 + PIECE_LEN + 2] = "10000\r\n";
+    struct wire_buf all = {.data = piece, .end = 7 + PIECE_LEN + 2, .cap = sizeof piece, .max_len = sizeof piece};
+    memcpy(piece + 7 + PIECE_LEN, "\r\n", 2);
+    return send_all(&all, fd);
+}
+
+static int send_stamp(struct wire_buf *out, int fd)
+{
+    wire_buf_printf(out, "11\r\nT%016llx\r\n", (unsigned long long)wire_now_ns());
+    return send_all(out, fd);
+}
+
+static int stream(struct wire_buf *out, int fd, const char *event, size_t len)
+{
+    const struct timespec gap = {.tv_nsec = 5000000};
+    long stamps = field(event, len, "\"stamps\""), mb = field(event, len, "\"stream_mb\"");
+    for (long i = 0; i < stamps; i++) {
+        if (send_stamp(out, fd) < 0)
+            return -1;
+        nanosleep(&gap, NULL);
+    }
+    for (long i = 0; i < mb * ((1 << 20) / PIECE_LEN); i++) {
+        if (send_all(out, fd) < 0 || send_piece(fd) < 0)
+            return -1;
+    }
+    return wire_buf_printf(out, "0\r\n\r\n" NEXT);
+}
+
 int main(void)
 {
     const char *api = getenv("AWS_LAMBDA_RUNTIME_API");
@@ -101,6 +133,16 @@ int main(void)
         const char *id = wire_header(head, m.head_len, "lambda-runtime-aws-request-id", &id_len);
         if (!id)
             return 1;
+        if (memmem(head + m.head_len, m.body_len, "\"st", 3)) {
+            wire_buf_printf(&out,
+                            "POST /2018-06-01/runtime/invocation/%.*s/response HTTP/1.1\r\nHost: runtime\r\n"
+                            "Lambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n\r\n",
+                            (int)id_len, id);
+            if (stream(&out, fd, head + m.head_len, m.body_len) < 0)
+                return 1;
+            wire_buf_consume(&in, m.total_len);
+            continue;
+        }
         char answer[64];
         int answer_len = handle(head + m.head_len, m.body_len, answer, sizeof answer);
         wire_buf_printf(&out,

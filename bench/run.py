@@ -17,12 +17,12 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from lib import burst, cold, events, many, peers, procs, restore, server, sqs, warm  # noqa: E402
+from lib import burst, cold, events, many, peers, procs, restore, server, sqs, stream, warm  # noqa: E402
 from lib.stats import progress, table  # noqa: E402
 from lib.subjects import LANGUAGES, ROOT, Bench  # noqa: E402
 
 SECTIONS = {"server": server, "cold": cold, "restore": restore, "many": many, "burst": burst, "warm": warm,
-            "events": events, "sqs": sqs, "peers": peers}
+            "stream": stream, "events": events, "sqs": sqs, "peers": peers}
 
 # Name: (full, --quick)
 AMOUNTS = {
@@ -31,6 +31,7 @@ AMOUNTS = {
     "restores": (230, 12), "restore_settle_s": (0.03, 0.02), "restore_pool": (8, 4), "peer_colds": (20, 3),
     "many_pool": (16, 8), "busy": (200, 20), "busy_runs": (5, 1), "sustained_s": (10.0, 1.0),
     "event_s": (3.0, 0.5), "batches": (2000, 100), "lag_samples": (100, 10),
+    "stream_mb": (190, 20), "stream_runs": (7, 2), "stream_pause_ms": (2000, 300), "stream_samples": (100, 5),
     "thousand": (1000, 40), "thousand_sleep_ms": (12000, 1000),
 }
 
