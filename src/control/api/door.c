@@ -336,6 +336,8 @@ static uint64_t body_limit(const struct api_call *call)
 		return STS_BODY_MAX;
 	if (call->row)
 		return call->row->body_max;
+	if (call->service == SERVICE_LOGS)
+		return API_LOGS_BODY_MAX;
 	if (is_invoke(call))
 		return LIMIT_PAYLOAD_BYTES;
 	return call->route && call->route->flags & ROUTE_CODE ? API_CODE_BODY_MAX : API_JSON_BODY_MAX;
