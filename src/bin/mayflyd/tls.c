@@ -13,7 +13,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 
-#define LOOK_EVERY_NS (2 * NS_PER_S)
+#define LOOK_EVERY_NS NS_PER_S
 #define FILE_MAX_BYTES (1 << 20)
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
