@@ -11,6 +11,7 @@
 
 #define CLIENT_CONTEXT_MAX 3583
 #define TENANT_HEADER "X-Amz-Tenant-Id"
+#define EXECUTION_HEADER "X-Amz-Durable-Execution-Name"
 
 enum { KIND_RESPONSE, KIND_EVENT, KIND_DRY_RUN };
 
@@ -199,7 +200,8 @@ static bool plain(const struct api_call *call)
 	struct function_ref ref;
 	struct str name = api_param(call, "FunctionName");
 	return name.n <= FUNCTION_NAME_MAX && !memchr(name.p, ':', name.n) && call->query_count == 0 &&
-	       function_ref_parse(&ref, name) && !api_header(call, TENANT_HEADER).p && is_one_of(api_header(call, "X-Amz-Log-Type"), "None", "Tail", "None") &&
+	       function_ref_parse(&ref, name) && !api_header(call, TENANT_HEADER).p &&
+	       !api_header(call, EXECUTION_HEADER).p && is_one_of(api_header(call, "X-Amz-Log-Type"), "None", "Tail", "None") &&
 	       is_one_of(api_header(call, "X-Amz-Invocation-Type"), "RequestResponse", api_is_stream(call) ? "DryRun" : "Event", "DryRun");
 }
 
@@ -216,6 +218,10 @@ static bool check_request(struct api_call *call, struct registry_target *target,
 	}
 	if (!read_context(call))
 		return false;
+	if (api_header(call, EXECUTION_HEADER).p && !api_is_stream(call)) {
+		api_fail(call, ERR_INVALID, "DurableExecutionName is only supported for durable functions, which this server does not run.");
+		return false;
+	}
 	if (registry_resolve(call->api->deps.registry, call->ref.name, call->ref.qualifier, target, &err) < 0 ||
 	    function_version_check_tenant(target->version, api_header(call, TENANT_HEADER), &err) < 0) {
 		api_fail_error(call, &err);

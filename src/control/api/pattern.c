@@ -96,6 +96,14 @@ static unsigned char parse_member(struct parser *p)
 	return (unsigned char)*p->at++;
 }
 
+/* Behind the backslash. */
+static void put_hex(struct parser *p, struct node *n)
+{
+	p->at--;
+	unsigned char c = parse_member(p);
+	put(n, c, c);
+}
+
 static uint16_t parse_set(struct parser *p)
 {
 	uint16_t at = add(p, SET, 0, 0);
@@ -158,6 +166,8 @@ static uint16_t parse_atom(struct parser *p)
 		at = add(p, SET, 0, 0);
 		if (c == '.')
 			put(&p->nodes[at], 0, 255);
+		else if (c == '\\' && *p->at == 'x')
+			put_hex(p, &p->nodes[at]);
 		else if (c == '\\')
 			put_escape(&p->nodes[at], *p->at++);
 		else

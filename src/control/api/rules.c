@@ -4,10 +4,11 @@
 #define ARCHITECTURES \
 	{.name = "Architectures", .type = IS_STRINGS, .min = 1, .max = 1, .item_values = "x86_64, arm64"}
 #define PACKAGE(prefix) \
-	{.name = prefix "S3Bucket", .min = 3, .max = 63}, \
+	{.name = prefix "S3Bucket", .min = 3, .max = 63, .pattern = "[0-9A-Za-z\\.\\-_]*(?<!\\.)"}, \
 	{.name = prefix "S3Key", .min = 1, .max = 1024}, \
 	{.name = prefix "S3ObjectVersion", .min = 1, .max = 1024}, \
-	{.name = prefix "ImageUri"}
+	{.name = prefix "ImageUri"}, \
+	{.name = prefix "SourceKMSKeyArn", .pattern = ARN_PATTERN}
 #define NETWORK \
 	{.name = "VpcConfig", .type = IS_OBJECT}, \
 	{.name = "VpcConfig.SubnetIds", .type = IS_STRINGS, .min = 0, .max = 16, .item_min = 0, .item_max = 1024, \
@@ -51,14 +52,19 @@ RULES(rules_create_function,
       {.name = "PackageType", .values = "Zip, Image"},
       ENVIRONMENT,
       {.name = "Tags", .type = IS_STRING_MAP},
-      LAYERS, ARCHITECTURES, STORAGE);
+      LAYERS, FILE_SYSTEMS,
+      {.name = "CodeSigningConfigArn", .min = 0, .max = 200, .pattern = SIGNING_ARN_PATTERN},
+      ARCHITECTURES, STORAGE, CAPACITY,
+      {.name = "TenancyConfig", .type = IS_OBJECT},
+      {.name = "TenancyConfig.TenantIsolationMode", .required = true, .values = "PER_TENANT"});
 RULES(rules_update_code, NAME_IN_PATH, PACKAGE(""),
-      {.name = "Publish", .type = IS_BOOL}, {.name = "DryRun", .type = IS_BOOL}, REVISION, ARCHITECTURES);
+      {.name = "Publish", .type = IS_BOOL}, {.name = "DryRun", .type = IS_BOOL}, REVISION, ARCHITECTURES,
+      {.name = "PublishTo", .values = "LATEST_PUBLISHED"});
 RULES(rules_update_configuration, NAME_IN_PATH,
       {.name = "Role", .pattern = ROLE_PATTERN},
       {.name = "Handler", .min = 0, .max = 128, .pattern = "[^\\s]+"},
-      DESCRIPTION, SIZES, NETWORK, {.name = "Runtime"}, ENVIRONMENT, REVISION, LAYERS, STORAGE);
-RULES(rules_publish_version, NAME_IN_PATH, {.name = "CodeSha256"}, DESCRIPTION, REVISION);
+      DESCRIPTION, SIZES, NETWORK, {.name = "Runtime"}, ENVIRONMENT, REVISION, LAYERS, FILE_SYSTEMS, STORAGE, CAPACITY);
+RULES(rules_publish_version, NAME_IN_PATH, {.name = "CodeSha256"}, DESCRIPTION, REVISION, {.name = "PublishTo", .values = "LATEST_PUBLISHED"});
 
 #define ALIAS_IN(in) {.name = "Name", .where = in, .required = true, .min = 1, .max = 128, .pattern = ALIAS_PATTERN}
 #define ALIAS_TARGET(needed) \
@@ -77,6 +83,19 @@ RULES(rules_namespaced_page, NAMESPACED_IN_PATH, PAGE(10000));
 RULES(rules_function, NAME_IN_PATH);
 RULES(rules_function_page, NAME_IN_PATH, PAGE(50));
 RULES(rules_function_url, NAME_IN_PATH, QUALIFIER("((?!^\\d+$)^[0-9a-zA-Z-_]+$)", false));
+#define URL_QUALIFIER QUALIFIER("((?!^\\d+$)^[0-9a-zA-Z-_]+$)", false)
+#define URL_CONFIG(needed) \
+	{.name = "AuthType", .required = needed, .values = "NONE, AWS_IAM"}, \
+	{.name = "Cors", .type = IS_OBJECT}, \
+	{.name = "Cors.AllowCredentials", .type = IS_BOOL}, \
+	{.name = "Cors.AllowHeaders", .type = IS_STRINGS, .min = 0, .max = 100, .item_min = 0, .item_max = 1024, .item_pattern = ".*"}, \
+	{.name = "Cors.AllowMethods", .type = IS_STRINGS, .min = 0, .max = 6, .item_min = 0, .item_max = 6, .item_pattern = ".*"}, \
+	{.name = "Cors.AllowOrigins", .type = IS_STRINGS, .min = 0, .max = 100, .item_min = 1, .item_max = 253, .item_pattern = ".*"}, \
+	{.name = "Cors.ExposeHeaders", .type = IS_STRINGS, .min = 0, .max = 100, .item_min = 0, .item_max = 1024, .item_pattern = ".*"}, \
+	{.name = "Cors.MaxAge", .type = IS_INTEGER, .min = 0, .max = 86400}, \
+	{.name = "InvokeMode", .values = "BUFFERED, RESPONSE_STREAM"}
+RULES(rules_create_url, NAME_IN_PATH, URL_QUALIFIER, URL_CONFIG(true));
+RULES(rules_update_url, NAME_IN_PATH, URL_QUALIFIER, URL_CONFIG(false));
 RULES(rules_list_functions,
       {.name = "MasterRegion", .where = IN_QUERY, .pattern = "ALL|[a-z]{2}(-gov)?-[a-z]+-\\d{1}"},
       {.name = "FunctionVersion", .where = IN_QUERY, .values = "ALL"}, PAGE(10000));
@@ -94,14 +113,17 @@ RULES(rules_untag, RESOURCE, {.name = "tagKeys", .where = IN_QUERY, .required = 
 	{.name = "Enabled", .type = IS_BOOL}, \
 	{.name = "BatchSize", .type = IS_INTEGER, .min = 1, .max = 10000}, \
 	{.name = "FilterCriteria", .type = IS_OBJECT}, \
+	{.name = "FilterCriteria.Filters", .type = IS_LIST}, \
+	{.name = "FilterCriteria.Filters[].Pattern", .min = 0, .max = 4096}, \
 	{.name = "MaximumBatchingWindowInSeconds", .type = IS_INTEGER, .min = 0, .max = 300}, \
 	{.name = "ParallelizationFactor", .type = IS_INTEGER, .min = 1, .max = 10}, \
 	{.name = "StartingPosition", .values = "TRIM_HORIZON, LATEST, AT_TIMESTAMP"}, \
-	{.name = "DestinationConfig", .type = IS_OBJECT}, \
+	{.name = "StartingPositionTimestamp", .type = IS_TIMESTAMP}, \
+	{.name = "DestinationConfig", .type = IS_OBJECT}, DESTINATION("OnSuccess"), DESTINATION("OnFailure"), \
 	{.name = "MaximumRecordAgeInSeconds", .type = IS_INTEGER, .min = -1, .max = 604800}, \
 	{.name = "BisectBatchOnFunctionError", .type = IS_BOOL}, \
 	{.name = "MaximumRetryAttempts", .type = IS_INTEGER, .min = -1, .max = 10000}, \
-	{.name = "TumblingWindowInSeconds", .type = IS_INTEGER, .min = 0, .max = 900}, \
+	{.name = "TumblingWindowInSeconds", .type = IS_INTEGER, .min = 0, .max = 900}, OTHER_SOURCES, \
 	{.name = "FunctionResponseTypes", .type = IS_STRINGS, .min = 0, .max = 1, .item_values = "ReportBatchItemFailures"}, \
 	{.name = "ScalingConfig", .type = IS_OBJECT}, \
 	{.name = "ScalingConfig.MaximumConcurrency", .type = IS_INTEGER, .min = 2, .max = 1000}, \
@@ -110,7 +132,8 @@ RULES(rules_untag, RESOURCE, {.name = "tagKeys", .where = IN_QUERY, .required = 
 	{.name = "MetricsConfig.Metrics", .type = IS_STRINGS, .min = 0, .max = 3, .item_values = "EventCount, ErrorCount, KafkaMetrics"}, \
 	{.name = "ProvisionedPollerConfig", .type = IS_OBJECT}, \
 	{.name = "ProvisionedPollerConfig.MinimumPollers", .type = IS_INTEGER, .min = 1, .max = 200}, \
-	{.name = "ProvisionedPollerConfig.MaximumPollers", .type = IS_INTEGER, .min = 1, .max = 2000}
+	{.name = "ProvisionedPollerConfig.MaximumPollers", .type = IS_INTEGER, .min = 1, .max = 2000}, \
+	{.name = "ProvisionedPollerConfig.PollerGroupName", .min = 0, .max = 128, .pattern = "[a-zA-Z0-9-_]*"}
 RULES(rules_create_mapping,
       {.name = "EventSourceArn", .pattern = SOURCE_PATTERN},
       FUNCTION_NAME(IN_BODY, 256, NAMESPACED_PATTERN),
@@ -134,11 +157,6 @@ RULES(rules_add_permission, NAMESPACED_IN_PATH, STATEMENT_ID(IN_BODY, "([a-zA-Z0
 RULES(rules_remove_permission, NAMESPACED_IN_PATH, STATEMENT_ID(IN_PATH, "([a-zA-Z0-9-_.]+)"), QUALIFIER(QUALIFIER_PATTERN, false));
 RULES(rules_put_recursion, NAME_IN_PATH, {.name = "RecursiveLoop", .required = true, .values = "Terminate, Allow"});
 
-#define DESTINATION_PATTERN "$|kafka://([^.]([a-zA-Z0-9\\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:((eusc-)?[a-z]{2}((-gov)|" \
-	"(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"
-#define DESTINATION(which) \
-	{.name = "DestinationConfig." which, .type = IS_OBJECT}, \
-	{.name = "DestinationConfig." which ".Destination", .min = 0, .max = 350, .pattern = DESTINATION_PATTERN}
 RULES(rules_event_invoke, NAMESPACED_IN_PATH, QUALIFIER(QUALIFIER_PATTERN, false),
       {.name = "MaximumRetryAttempts", .type = IS_INTEGER, .min = 0, .max = 2},
       {.name = "MaximumEventAgeInSeconds", .type = IS_INTEGER, .min = 60, .max = 21600},
@@ -164,7 +182,7 @@ RULES(rules_layers, LAYER_FILTERS);
 RULES(rules_layer_versions, LAYER_IN_PATH, LAYER_FILTERS);
 RULES(rules_publish_layer, LAYER_IN_PATH, DESCRIPTION,
       {.name = "Content", .type = IS_OBJECT, .required = true},
-      {.name = "Content.S3Bucket", .min = 3, .max = 63},
+      {.name = "Content.S3Bucket", .min = 3, .max = 63, .pattern = "[0-9A-Za-z\\.\\-_]*(?<!\\.)"},
       {.name = "Content.S3Key", .min = 1, .max = 1024},
       {.name = "Content.S3ObjectVersion", .min = 1, .max = 1024},
       {.name = "CompatibleRuntimes", .type = IS_STRINGS, .min = 0, .max = 15, .item_values = RUNTIMES_OF_LAYERS, .item_shown = RUNTIMES_SHOWN},
@@ -178,13 +196,16 @@ RULES(rules_add_layer_permission, LAYER_VERSION_IN_PATH, STATEMENT_ID(IN_BODY, "
       {.name = "OrganizationId", .min = 0, .max = 34, .pattern = "o-[a-z0-9]{10,32}"}, LAYER_REVISION);
 RULES(rules_remove_layer_permission, LAYER_VERSION_IN_PATH, STATEMENT_ID(IN_PATH, "([a-zA-Z0-9-_]+)"), LAYER_REVISION);
 RULES(rules_page, PAGE(10000));
+#define EXECUTION_NAME \
+	{.name = "X-Amz-Durable-Execution-Name", .shown = "durableExecutionName", .where = IN_HEADER, .min = 1, .max = 64, \
+	 .pattern = "[a-zA-Z0-9-_]+"}
 #define TENANT \
 	{.name = "X-Amz-Tenant-Id", .shown = "tenantId", .where = IN_HEADER, .min = 1, .max = 256, \
 	 .pattern = "[a-zA-Z0-9\\._:\\/=+\\-@ ]+"}
 RULES(rules_invoke, NAMESPACED_IN_PATH,
       {.name = "X-Amz-Invocation-Type", .shown = "invocationType", .where = IN_HEADER,
        .values = "RequestResponse, Event, DryRun"},
-      {.name = "X-Amz-Log-Type", .shown = "logType", .where = IN_HEADER, .values = "None, Tail"},
+      {.name = "X-Amz-Log-Type", .shown = "logType", .where = IN_HEADER, .values = "None, Tail"}, EXECUTION_NAME,
       QUALIFIER(QUALIFIER_PATTERN, false), TENANT);
 RULES(rules_invoke_stream, NAMESPACED_IN_PATH,
       {.name = "X-Amz-Invocation-Type", .shown = "invocationType", .where = IN_HEADER, .values = "RequestResponse, DryRun"},

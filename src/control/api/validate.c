@@ -407,6 +407,21 @@ static void check_text(struct check *c, struct str v)
 	json_decref(number);
 }
 
+/* A list in the query is a member that is there several times. */
+static void check_repeated(struct check *c)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < c->call->query_count; i++) {
+		if (str_eqz(c->call->query[i].name, c->rule->name))
+			json_array_append_new(list, json_value_new_str(c->call->query[i].value));
+	}
+	if (json_array_size(list))
+		check_list(c, list);
+	else if (c->rule->required)
+		fail_null(c);
+	json_decref(list);
+}
+
 static void run(struct check *c)
 {
 	switch ((enum rule_where)c->rule->where) {
@@ -417,7 +432,10 @@ static void run(struct check *c)
 		check_text(c, api_param(c->call, c->rule->name));
 		break;
 	case IN_QUERY:
-		check_text(c, api_query(c->call, c->rule->name));
+		if (c->rule->type == IS_STRINGS)
+			check_repeated(c);
+		else
+			check_text(c, api_query(c->call, c->rule->name));
 		break;
 	case IN_HEADER:
 		check_text(c, api_header(c->call, c->rule->name));
