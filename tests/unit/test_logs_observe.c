@@ -53,7 +53,7 @@ static void live(struct log_stream *s, struct function_version *v)
 	log_stream_output(s, "loading\n", 8);
 	log_stream_extension(s, &(struct log_extension){.name = "ext", .state = "Ready", .events = (const char *const[]){"INVOKE", "SHUTDOWN"},
 	                                                .event_count = 2});
-	log_stream_init_done(s, 5000000);
+	log_stream_init_done(s, 5000000, false);
 	log_stream_trace(s, "Root=1-2-3;Parent=0123456789abcdef;Sampled=1");
 	log_stream_start(s, ID, "$LATEST", false);
 	log_stream_output(s, "{\"a\":1}\n", 8);

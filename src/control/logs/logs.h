@@ -84,7 +84,7 @@ void log_stream_init_start(struct log_stream *s, const struct function_version *
  * of an invocation. */
 void log_stream_init_report(struct log_stream *s, uint64_t duration_ns, bool inside, const char *status, const char *error_type);
 /* A plain start's init that went well, which the text format does not tell of. */
-void log_stream_init_done(struct log_stream *s, uint64_t duration_ns);
+void log_stream_init_done(struct log_stream *s, uint64_t duration_ns, bool inside);
 /* An extension is ready, or failed (error_type: how). */
 struct log_extension {
 	const char *name, *state;
@@ -100,7 +100,7 @@ void log_stream_restore_report(struct log_stream *s, uint64_t duration_ns, const
 void log_stream_start(struct log_stream *s, const char *request_id, const char *version, bool tail);
 /* Whose environment this is, told by its platform.start records from now on; of a version with tenants, once. */
 void log_stream_tenant(struct log_stream *s, struct str tenant);
-/* What X-Ray knows the next invocation by: the value of X-Amzn-Trace-Id, borrowed until its log_stream_end. NULL, or not sampled: none. */
+/* What X-Ray knows the next invocation by: the value of X-Amzn-Trace-Id, until its log_stream_end. NULL, or not sampled: none. */
 void log_stream_trace(struct log_stream *s, const char *trace);
 /* What the platform says about a failed invocation: "<message>\n<type>". A timeout says nothing but in its REPORT. */
 void log_stream_fault(struct log_stream *s, const char *request_id, const char *type, const char *message);
@@ -123,7 +123,7 @@ uint64_t log_report_billed_ms(const struct log_report *r);
 /* The runtime has answered, or cannot any more, while extensions may still be at it: platform.runtimeDone. */
 struct log_done {
 	const char *request_id;
-	const char *status, *error_type; /* as in log_report */
+	const char *status, *error_type; /* as in log_report; and "error" where the function answered with one */
 	uint64_t duration_ns;
 	uint64_t latency_ns, response_ns; /* until the answer began; from then on until its end */
 	int64_t answer_wall_ms;           /* when it began; 0: there was no answer, and none of these and produced_bytes */

@@ -53,8 +53,9 @@ struct log_stream {
 	uint32_t number;
 	unsigned char request[16];
 	bool active, wants_tail;     /* active: between START and REPORT */
-	bool runtime_done;           /* told of */
-	const char *trace;           /* of the invocation; borrowed */
+	bool runtime_done, failed;   /* told of; with an error, as the function answered it */
+	char failed_type[128];       /* its type; "": none was given */
+	char trace[256];             /* X-Ray's, of the invocation when it is sampled; else "" */
 	const struct log_observer *observer; /* NULL: nobody */
 	void *observer_arg;
 	struct buf line, tail;       /* an unfinished line; the end of this invocation's log */

@@ -168,10 +168,10 @@ static void tell_init(struct log_stream *s, uint64_t duration_ns, const char *ph
 	tell(s, e);
 }
 
-void log_stream_init_done(struct log_stream *s, uint64_t duration_ns)
+void log_stream_init_done(struct log_stream *s, uint64_t duration_ns, bool inside)
 {
 	log_stream_end_line(s);
-	tell_init(s, duration_ns, "init", NULL, NULL);
+	tell_init(s, duration_ns, inside ? "invoke" : "init", NULL, NULL);
 }
 
 void log_stream_init_report(struct log_stream *s, uint64_t duration_ns, bool inside, const char *status, const char *error_type)
@@ -223,17 +223,18 @@ static void set_request(struct log_stream *s, const char *request_id)
 
 void log_stream_trace(struct log_stream *s, const char *trace)
 {
-	s->trace = trace && strstr(trace, "Sampled=1") ? trace : NULL;
+	bool sampled = trace && strstr(trace, "Sampled=1");
+	snprintf(s->trace, sizeof s->trace, "%s", sampled ? trace : "");
 }
 
 /* With X-Ray's ids: the segment's is what the function has as its parent. */
 static void tell_traced(struct log_stream *s, struct platform_event e)
 {
 	char span[17] = "";
-	const char *parent = s->trace ? strstr(s->trace, "Parent=") : NULL;
+	const char *parent = strstr(s->trace, "Parent=");
 	if (parent)
 		snprintf(span, sizeof span, "%.*s", (int)strcspn(parent + 7, ";"), parent + 7);
-	if (s->trace) {
+	if (*s->trace) {
 		e.trace = s->trace;
 		e.span_id = *span ? span : NULL;
 	}
@@ -307,6 +308,8 @@ void log_stream_runtime_done(struct log_stream *s, const struct log_done *d)
 {
 	log_stream_end_line(s);
 	s->runtime_done = true;
+	s->failed = d->status != NULL;
+	snprintf(s->failed_type, sizeof s->failed_type, "%s", d->error_type ? d->error_type : "");
 	if (!wants_events(s))
 		return;
 	struct platform_span spans[] = {
@@ -336,11 +339,13 @@ static void tell_end(struct log_stream *s, const struct log_report *r)
 	if (s->observer)
 		s->observer->platform(s->observer_arg, &(struct platform_event){
 			.kind = PLATFORM_END, .wall_ms = logs_wall_ms(s->group->logs), .request_id = r->request_id});
+	/* That the function itself answered with an error is told by events, not in the text. */
+	bool answered = !r->status && s->failed;
 	tell_traced(s, (struct platform_event){
 		.kind = PLATFORM_REPORT,
 		.request_id = r->request_id,
-		.status = r->status,
-		.error_type = r->error_type,
+		.status = answered ? "error" : r->status,
+		.error_type = !answered ? r->error_type : *s->failed_type ? s->failed_type : NULL,
 		.has_duration = true,
 		.duration_ns = r->duration_ns,
 		.has_billed = true,
@@ -397,6 +402,6 @@ void log_stream_end(struct log_stream *s, const struct log_report *r)
 		text_report(s, r);
 	}
 	s->active = false;
-	s->trace = NULL;
+	*s->trace = '\0';
 	memset(s->request, 0, sizeof s->request);
 }

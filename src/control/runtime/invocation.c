@@ -4,6 +4,7 @@
 
 #include "control/runtime/runtime_priv.h"
 #include "core/base/check.h"
+#include "core/base/clock.h"
 #include "core/base/cleanup.h"
 #include "core/spec/limits.h"
 
@@ -135,6 +136,7 @@ static const struct runtime_exchange answer_exchange;
 static void on_answer_post(struct runtime_api *api, struct http_conn *conn, struct http_request *req, bool error)
 {
 	struct str mode = http_header(req, STR("Lambda-Runtime-Function-Response-Mode"));
+	api->answer_began_ns = clock_mono_ns();
 	if (!error && mode.p && !str_case_eq(mode, STR("streaming"))) {
 		fault(api, conn, RUNTIME_FAULT_RESPONSE_MODE);
 		return;

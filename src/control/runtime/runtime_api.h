@@ -105,6 +105,7 @@ struct runtime_api {
 	struct http_conn *next;      /* parked GET next, or restore/next */
 	struct http_conn *answering; /* the POST whose body is being read */
 	bool error_answer;
+	uint64_t answer_began_ns;    /* when the first byte of the latest was here */
 	bool may_stream;             /* the event's `stream` */
 	bool stream_paused;
 	uint64_t stream_bytes;

@@ -32,6 +32,28 @@ static void write_report(struct worker *w, struct invocation *inv, const char *s
 		inv->log_tail = log_stream_take_tail(w->log, &inv->log_tail_len);
 }
 
+/* Before what extensions still do: they may wait for it. Nobody reads it of a log in text format without subscribers. */
+static void write_done(struct worker *w, struct invocation *inv, bool error, struct str error_type)
+{
+	uint64_t now = inv->phases.answered_ns, began = w->api.answer_began_ns;
+	char type[128];
+	if (!w->telemetry && w->version->log_format != LOG_FORMAT_JSON)
+		return;
+	snprintf(type, sizeof type, STR_FMT, STR_ARG(error_type));
+	began = began < inv->phases.sent_ns || began > now ? now : began;
+	struct log_done done = {
+		.request_id = inv->request_id,
+		.status = error ? "error" : NULL,
+		.error_type = error && *type ? type : NULL,
+		.duration_ns = now - inv->phases.sent_ns,
+		.latency_ns = began - inv->phases.sent_ns,
+		.response_ns = now - began,
+		.answer_wall_ms = clock_wall_ms() - (int64_t)((now - began) / NS_PER_MS),
+		.produced_bytes = inv->streamed ? w->api.stream_bytes : inv->answer.len,
+	};
+	log_stream_runtime_done(w->log, &done);
+}
+
 static void let_go(struct worker *w, struct invocation *inv)
 {
 	w->invocation = NULL;
@@ -51,6 +73,7 @@ void worker_finish_answer(struct worker *w, struct http_blob *answer, bool error
 	inv->answer = *answer;
 	*answer = (struct http_blob){0};
 	worker_drain_log_before_answer(w);
+	write_done(w, inv, error, error_type);
 	write_report(w, inv, NULL, NULL);
 	let_go(w, inv);
 }
@@ -135,6 +158,7 @@ static void on_ready(struct runtime_api *api)
 		worker_drain_log_before_answer(w);
 		log_stream_restore_report(w->log, worker_restore_ns(w, w->init_ns), NULL, NULL);
 	}
+	worker_tell_init_done(w);
 	worker_set_state(w, WORKER_IDLE);
 	w->initialized_waits = true;
 	ev_defer_run(w->fleet->deps.loop, &w->initialized);
@@ -253,7 +277,8 @@ static void on_fault(struct runtime_api *api, enum runtime_fault fault)
 static const struct runtime_api_events events = {
 	.on_ready = on_ready, .on_answer = on_answer, .on_stream_begin = on_stream_begin,
 	.on_stream_data = on_stream_data, .on_idle = on_idle, .on_init_error = on_init_error, .on_fault = on_fault,
-	.on_restore_parked = on_restore_parked, .on_restore_error = on_restore_error, .credentials = credentials};
+	.on_restore_parked = on_restore_parked, .on_restore_error = on_restore_error, .credentials = credentials,
+	.subscribe = worker_subscribe};
 
 const struct runtime_api_events *worker_api_events(void)
 {

@@ -131,6 +131,9 @@ static void dispatch(struct launcher *l, struct ipc_message *m)
 	case IPC_UNPACK_DONE:
 		on_unpack_done(l, &m->body.ipc_unpack_done);
 		break;
+	case IPC_ENV_SOCKET_MADE:
+		l->events->on_env_socket(l->arg, m);
+		break;
 	case IPC_SNAPSHOT_DONE:
 		l->events->on_snapshot_done(l->arg, &m->body.ipc_snapshot_done);
 		break;
@@ -319,6 +322,12 @@ void launcher_drop_image(struct launcher *l, const uint8_t key[IPC_IMAGE_KEY])
 	struct ipc_image_drop m;
 	memcpy(m.key, key, sizeof m.key);
 	send_message(l, IPC_IMAGE_DROP, &m, NULL, 0, NULL);
+}
+
+int launcher_socket(struct launcher *l, uint64_t env_id, uint64_t number, struct error *err)
+{
+	struct ipc_env_socket m = {.env_id = env_id, .number = number};
+	return send_message(l, IPC_ENV_SOCKET, &m, NULL, 0, err);
 }
 
 void launcher_kill(struct launcher *l, uint64_t env_id, uint32_t grace_ms)

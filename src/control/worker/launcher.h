@@ -29,6 +29,7 @@ struct launcher_events {
 	void (*on_env_failed)(void *arg, const struct ipc_env_failed *m);
 	void (*on_env_exited)(void *arg, const struct ipc_env_exited *m);
 	void (*on_snapshot_done)(void *arg, const struct ipc_snapshot_done *m);
+	void (*on_env_socket)(void *arg, struct ipc_message *m); /* ENV_SOCKET_MADE; as on_env_started */
 };
 
 struct launcher_image_events {
@@ -56,6 +57,8 @@ void launcher_set_image_events(struct launcher *l, const struct launcher_image_e
 int launcher_snapshot(struct launcher *l, const struct ipc_snapshot *order, struct error *err);
 void launcher_keep_image(struct launcher *l, const uint8_t key[IPC_IMAGE_KEY]);
 void launcher_drop_image(struct launcher *l, const uint8_t key[IPC_IMAGE_KEY]);
+/* Answered by on_env_socket. -1: the message could not be sent. */
+int launcher_socket(struct launcher *l, uint64_t env_id, uint64_t number, struct error *err);
 void launcher_kill(struct launcher *l, uint64_t env_id, uint32_t grace_ms);
 
 #endif

@@ -41,6 +41,7 @@ static void release(struct worker *w)
 		runtime_api_release(&w->api);
 	close_endpoint(w);
 	worker_close_log(w);
+	worker_end_telemetry(w);
 	close_fd(&w->freeze_fd);
 	close_fd(&w->memory_fd);
 	close_fd(&w->channels.api);
@@ -227,9 +228,16 @@ static void on_snapshot_done(void *arg, const struct ipc_snapshot_done *m)
 		worker_snapshot_done(w, m);
 }
 
+static void on_env_socket(void *arg, struct ipc_message *m)
+{
+	struct worker *w = find(arg, m->body.ipc_env_socket_made.env_id);
+	if (w)
+		worker_env_socket(w, m);
+}
+
 static const struct launcher_events launcher_events = {
 	.on_env_started = on_env_started, .on_env_failed = on_env_failed, .on_env_exited = on_env_exited,
-	.on_snapshot_done = on_snapshot_done};
+	.on_snapshot_done = on_snapshot_done, .on_env_socket = on_env_socket};
 
 /* ---- time limits ---- */
 
@@ -238,6 +246,7 @@ void worker_kill(struct worker *w, bool ordered, uint32_t grace_ms)
 	if (w->state == WORKER_STOPPING)
 		return;
 	w->ordered = ordered;
+	worker_flush_telemetry(w);
 	if (w->kind == WORKER_TEMPLATE && ordered) { /* what it says about its connection's end would puzzle whoever reads it */
 		worker_drain_log(w);
 		worker_close_log(w);
@@ -313,6 +322,7 @@ void worker_assign(struct worker *w, struct invocation *inv)
 	ASSERT(!w->invocation && (w->state == WORKER_IDLE || w->state == WORKER_FROZEN));
 	if (w->state == WORKER_FROZEN) {
 		worker_set_frozen(w, false);
+		worker_suspend_telemetry(w, false);
 		worker_set_state(w, WORKER_IDLE);
 	}
 	worker_set_state(w, WORKER_BUSY);
@@ -341,6 +351,7 @@ void worker_assign(struct worker *w, struct invocation *inv)
 	}
 	ASSERT(w->tenant_id == inv->tenant_id); /* what one tenant left behind is never another's, whatever the scheduler says */
 	ev_timer_at(w->fleet->deps.loop, &w->timer, deadline);
+	log_stream_trace(w->log, inv->trace_id);
 	log_stream_start(w->log, inv->request_id, w->version->version, inv->tail);
 	struct runtime_event event = {
 		.request_id = inv->request_id,
@@ -359,6 +370,7 @@ void worker_freeze(struct worker *w)
 {
 	worker_set_state(w, WORKER_FROZEN);
 	worker_drain_log(w);
+	worker_suspend_telemetry(w, true);
 	worker_set_frozen(w, true);
 }
 

@@ -35,6 +35,7 @@ enum worker_state {
 };
 
 struct fleet;
+struct telemetry;
 
 /* How an environment comes to be, and what for. A TEMPLATE never gets work: when its runtime waits, an image is taken of it, and
  * it ends. A TRIAL is restored from an image that is not proved, and ends when that is. Both are nobody's: sched_env is 0. */
@@ -73,6 +74,8 @@ struct worker {
 	struct ev_io log_io;
 	bool log_more;          /* the last read filled its buffer: there may be more in the pipe */
 	struct log_stream *log;
+	struct telemetry *telemetry; /* NULL: nobody subscribed, or is expected to */
+	unsigned telemetry_sockets;
 	int freeze_fd, memory_fd;
 	bool freeze_v2;
 	uint64_t peak_bytes, peak_read_ns; /* what the memory file said last, and when */
@@ -145,15 +148,15 @@ struct worker *worker_start_image(struct fleet *f, struct function_version *vers
 /* Once; inside or after on_parked. */
 void worker_snapshot(struct worker *w, bool close_connections);
 /* What an image of this version depends on, but for the machine: hash of all its launch settings as a template has them, code,
- * memory, and `renewal`. */
+ * layers, memory, and `renewal`. */
 int worker_image_key(struct fleet *f, struct function_version *version, uint64_t renewal, uint8_t key[IPC_IMAGE_KEY], struct error *err);
 /* Idle or frozen. */
 void worker_assign(struct worker *w, struct invocation *inv);
 void worker_freeze(struct worker *w);
 void worker_stop(struct worker *w, uint32_t grace_ms);
-/* Inside on_dead: this invocation gets the failed init as its answer, and is logged as one that ran there. */
 /* After the sink of the invocation it runs said false: the function's answer is read on. */
 void worker_stream_resume(struct worker *w);
+/* Inside on_dead: this invocation gets the failed init as its answer, and is logged as one that ran there. */
 void worker_log_failed_start(struct worker *w, struct invocation *inv);
 const char *worker_state_name(enum worker_state state);
 const char *worker_kind_name(enum worker_kind kind);

@@ -14,6 +14,7 @@ struct fleet {
 	unsigned counts[WORKER_STATES];
 	uint64_t next_env_id;
 	int empty_launch_fd; /* -1: not made yet */
+	unsigned telemetry_sockets; /* of all workers together */
 };
 
 /* state.c */
@@ -38,6 +39,17 @@ void worker_finish_fault(struct worker *w, const struct fault_text *t, const cha
 void worker_fail_init(struct worker *w, const struct fault_text *t, const char *log_status, const char *log_type);
 
 void worker_tell_initialized(struct ev_defer *defer);
+
+/* telemetry.c */
+/* Before anything is written to the log: extensions are there, and may subscribe (`early`). */
+void worker_begin_telemetry(struct worker *w, bool early);
+void worker_end_telemetry(struct worker *w);
+int worker_subscribe(struct runtime_api *api, const struct extension *e, bool logs_api, struct str body, struct error *err);
+void worker_env_socket(struct worker *w, struct ipc_message *m);
+void worker_suspend_telemetry(struct worker *w, bool suspend); /* frozen, or thawed */
+void worker_flush_telemetry(struct worker *w);                 /* it is about to end */
+void worker_tell_extension(struct worker *w, const struct extension *e); /* it is ready, or failed */
+void worker_tell_init_done(struct worker *w);
 
 const struct runtime_api_events *worker_api_events(void);
 
