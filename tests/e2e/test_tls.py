@@ -2,6 +2,7 @@
 import http.client
 import json
 import os
+import pty
 import shutil
 import signal
 import ssl
@@ -168,6 +169,24 @@ class Changes(TlsFolder):
 
             self.replace(*pairs[1])  # nobody says so: it is noticed
             wait_until(lambda: self.shown() == self.der(pairs[1][0]), 20, "the third certificate by itself")
+
+
+class Hangup(unittest.TestCase):
+    def test_without_certificate_nothing_happens_and_a_closed_terminal_ends_it(self):
+        with Server() as server:
+            server.process.send_signal(signal.SIGHUP)
+            self.assertEqual(urllib.request.urlopen(server.url + "/_mayfly/health").status, 200)
+            self.assertIsNone(server.process.poll())
+        data = tempfile.mkdtemp(prefix="mayfly-test-")
+        self.addCleanup(shutil.rmtree, data)
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execv(MAYFLY, [MAYFLY, "server", "--data", data, "--listen", "127.0.0.1:0"])
+        said = b""
+        while b"ready on" not in said:
+            said += os.read(terminal, 1000)
+        os.close(terminal)
+        wait_until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 20, "ended with its terminal")
 
 
 class Refused(TlsFolder):

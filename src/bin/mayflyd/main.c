@@ -17,6 +17,7 @@
 #include "bin/mayflyd/startup.h"
 #include "bin/mayflyd/tls.h"
 #include "core/base/check.h"
+#include "core/base/cleanup.h"
 #include "core/base/io.h"
 #include "core/base/log.h"
 #include "core/spec/limits.h"
@@ -36,6 +37,13 @@ static void on_children(struct server *s)
 	}
 }
 
+/* SIGHUP says either that it closed, and with it all that it ran, or that files are to be read again. */
+static bool has_terminal(void)
+{
+	CLEANUP_CLOSE int fd = open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	return fd >= 0;
+}
+
 static void on_signal(void *arg, int signal)
 {
 	struct server *s = arg;
@@ -43,7 +51,7 @@ static void on_signal(void *arg, int signal)
 		on_children(s);
 		return;
 	}
-	if (signal == SIGHUP) {
+	if (signal == SIGHUP && !(s->terminal && !has_terminal())) {
 		tls_reload(s);
 		return;
 	}
@@ -63,14 +71,15 @@ static enum log_level level(const char *name)
 
 static int prepare(struct server *s, struct error *err)
 {
-	static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP}; /* the last one ends a server without TLS, as it always did */
+	static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
 	if (startup_check(s, err) < 0 || startup_binaries(s, err) < 0 || startup_capacity(s, err) < 0 || tls_open(s, err) < 0 || datadir_open(s, err) < 0 ||
 	    startup_listen(s, err) < 0 || datadir_write_config(s, err) < 0 || startup_isolation(s, err) < 0)
 		return -1;
+	s->terminal = has_terminal();
 	s->loop = ev_loop_new(err);
 	if (!s->loop)
 		return -1;
-	s->signals = ev_signals_new(s->loop, signals, ARRAY_LEN(signals) - !s->tls.on, on_signal, s, err);
+	s->signals = ev_signals_new(s->loop, signals, ARRAY_LEN(signals), on_signal, s, err);
 	if (!s->signals || envs_init(s, s->capacity.max_environments + LIMIT_IMAGE_ENVIRONMENTS, err) < 0)
 		return -1;
 	unpacks_init(&s->unpacks);

@@ -47,6 +47,7 @@ struct server {
 	unsigned stops;  /* signals to end that came */
 	bool unclean;    /* the folder's last server did not end in order */
 	bool announced;  /* the ready line is out */
+	bool terminal;   /* it was started from one */
 	int exit_status;
 };
 

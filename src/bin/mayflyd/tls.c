@@ -116,6 +116,8 @@ void tls_reload(struct server *s)
 	struct tls_files *t = &s->tls;
 	struct error err = {0};
 	int pair[TLS_FILE_COUNT] = {-1, -1};
+	if (!t->on)
+		return;
 	stamp(s, t->tried);
 	if (take_pair(s, pair, &err) < 0) {
 		log_warn("%s; the certificate in use stays", err.msg);

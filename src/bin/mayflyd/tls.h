@@ -37,7 +37,7 @@ struct tls_files {
 int tls_open(struct server *s, struct error *err);
 /* Looks at them now and then; after the loop was made. */
 void tls_watch(struct server *s);
-/* Reads them now (SIGHUP). What cannot be read or used is logged, and the pair in use stays. */
+/* Reads them now (SIGHUP); nothing without TLS. What cannot be read or used is logged, and the pair in use stays. */
 void tls_reload(struct server *s);
 /* Said to a new control after HELLO: what the last one was offered and did not answer. */
 void tls_tell(struct server *s);
