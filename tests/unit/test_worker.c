@@ -271,7 +271,7 @@ TEST(image_keys)
 	struct rig *r = rig_new();
 	struct function_version *v = &r->x.version;
 	const struct function_variable variables[] = {{"A", "1"}};
-	uint8_t first[IPC_IMAGE_KEY], k[IPC_IMAGE_KEY];
+	uint8_t first[IPC_IMAGE_KEY], k[IPC_IMAGE_KEY], layered[IPC_IMAGE_KEY];
 	CHECK_INT(worker_image_key(r->fleet, v, 1, first, NULL), 0);
 	CHECK(worker_image_key(r->fleet, v, 1, k, NULL) == 0 && memcmp(k, first, sizeof k) == 0);
 	v->timeout_s = 9;
@@ -294,6 +294,15 @@ TEST(image_keys)
 	DIFFERS(snapshot, SNAPSHOT_ALWAYS);
 	v->variables = variables;
 	DIFFERS(variable_count, 1);
+	DIFFERS(layer_count, 1);
+	v->layer_count = 2;
+	strcpy(v->layer_hex[0], "a");
+	strcpy(v->layer_hex[1], "b");
+	CHECK(worker_image_key(r->fleet, v, 1, layered, NULL) == 0);
+	strcpy(v->layer_hex[0], "b"); /* the same ones in another order are another /opt */
+	strcpy(v->layer_hex[1], "a");
+	CHECK(worker_image_key(r->fleet, v, 1, k, NULL) == 0 && memcmp(k, layered, sizeof k) != 0);
+	v->layer_count = 0;
 	v->code_hex[0]++;
 	CHECK(worker_image_key(r->fleet, v, 1, k, NULL) == 0 && memcmp(k, first, sizeof k) != 0);
 	rig_free(r);

@@ -92,6 +92,14 @@ static void show_map(const char *name, const json_t *map)
 	}
 }
 
+static void show_layers(const json_t *layers)
+{
+	size_t i;
+	json_t *one;
+	json_array_foreach(layers, i, one)
+		show(i ? "" : "layers", cli_json_text(one, "Arn", NULL));
+}
+
 static void show_state(const json_t *c)
 {
 	const char *update = cli_json_text(c, "LastUpdateStatus", NULL);
@@ -133,6 +141,7 @@ static void show_function(struct cli *cli, const struct info *in)
 	show_limits(c, in->concurrency);
 	snprintf(text, sizeof text, "%s, sha256 %s", term_bytes(size, (double)cli_json_int(c, "CodeSize")), cli_json_text(c, "CodeSha256", "?"));
 	show("code", text);
+	show_layers(json_object_get(c, "Layers"));
 	show("modified", cli_json_text(c, "LastModified", NULL));
 	show("role", cli_json_text(c, "Role", NULL));
 	show_map("environment", json_object_get(json_object_get(c, "Environment"), "Variables"));

@@ -95,10 +95,10 @@ static void start_add(struct op *op)
 {
 	struct layer_op *o = layer_op(op);
 	struct layer_version *v = begin(op);
-	struct str sid = json_value_text(json_object_get(o->json, "Sid"));
 	char revision[UUID_SIZE];
-	if (!v)
+	if (!v) /* `o` has gone */
 		return;
+	struct str sid = json_value_text(json_object_get(o->json, "Sid"));
 	json_t *statements = statements_of(v);
 	if (policy_row_find(statements, sid) != SIZE_MAX) {
 		json_decref(statements);
