@@ -2,8 +2,10 @@
 #include "core/eventstream/eventstream.h"
 
 #include <stdlib.h>
+#include <zlib.h>
 
 #include "core/base/cleanup.h"
+#include "core/eventstream/crc.h"
 #include "tests/unit/test.h"
 
 #define FOO "{'foo':'bar'}"
@@ -176,6 +178,18 @@ TEST(a_large_promise_is_refused_at_once)
 	buf_release(&out);
 }
 
-TESTS(T(published_vectors_are_made), T(published_vectors_are_read), T(every_type_comes_back_in_any_split),
+TEST(sums_are_those_of_zlib)
+{
+	unsigned char bytes[1024];
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (unsigned char)(i * 2654435761u >> 13);
+	for (size_t n = 0; n <= sizeof bytes - 16; n++) {
+		size_t at = n % 16;
+		CHECK_INT(eventstream_crc((uint32_t)n * 77777u, bytes + at, n), crc32_z(n * 77777u & 0xffffffff, bytes + at, n));
+		CHECK_INT(eventstream_crc(eventstream_crc(0, bytes, n / 3), bytes + n / 3, n - n / 3), crc32_z(0, bytes, n));
+	}
+}
+
+TESTS(T(sums_are_those_of_zlib), T(published_vectors_are_made), T(published_vectors_are_read), T(every_type_comes_back_in_any_split),
       T(a_payload_is_framed_where_it_is), T(every_flipped_bit_is_seen), T(what_is_past_a_limit_is_not_made),
       T(a_large_promise_is_refused_at_once))

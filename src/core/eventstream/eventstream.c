@@ -1,17 +1,12 @@
 #include "core/eventstream/eventstream.h"
 
 #include <string.h>
-#include <zlib.h>
 
 #include "core/base/check.h"
+#include "core/eventstream/crc.h"
 
 #define PRELUDE 12u /* both lengths and their sum */
 #define NAME_MAX_BYTES 255u
-
-static uint32_t sum(uint32_t so_far, const void *bytes, size_t n)
-{
-	return (uint32_t)crc32_z(so_far, bytes, n);
-}
 
 static unsigned char *put_be(unsigned char *at, uint64_t v, unsigned bytes)
 {
@@ -94,13 +89,13 @@ int eventstream_frame(struct buf *out, const struct eventstream_header *headers,
 		return -1;
 	unsigned char *at = put_be(start, before + payload.n + 4, 4);
 	at = put_be(at, (uint64_t)head, 4);
-	at = put_be(at, sum(0, start, 8), 4);
+	at = put_be(at, eventstream_crc(0, start, 8), 4);
 	for (size_t i = 0; i < count; i++)
 		at = put_header(at, &headers[i]);
 	ASSERT(at == start + before);
 	out->len += before;
-	uint32_t all = sum(0, start, before);
-	put_be(tail, payload.n ? sum(all, payload.p, payload.n) : all, 4);
+	uint32_t all = eventstream_crc(0, start, before);
+	put_be(tail, payload.n ? eventstream_crc(all, payload.p, payload.n) : all, 4);
 	return 0;
 }
 
@@ -202,7 +197,7 @@ static bool prelude_is_good(const struct eventstream_decoder *d)
 {
 	const char *p = d->in.data;
 	uint64_t all = get_be(p, 4), head = get_be(p + 4, 4);
-	return get_be(p + 8, 4) == sum(0, p, 8) && head <= EVENTSTREAM_HEADERS_MAX && all >= EVENTSTREAM_OVERHEAD + head &&
+	return get_be(p + 8, 4) == eventstream_crc(0, p, 8) && head <= EVENTSTREAM_HEADERS_MAX && all >= EVENTSTREAM_OVERHEAD + head &&
 	       all - EVENTSTREAM_OVERHEAD - head <= EVENTSTREAM_PAYLOAD_MAX && all <= d->max_bytes;
 }
 
@@ -232,7 +227,7 @@ enum eventstream_step eventstream_decode(struct eventstream_decoder *d, struct s
 		return d->broken ? EVENTSTREAM_BAD : EVENTSTREAM_MORE;
 	const char *p = d->in.data;
 	*m = (struct eventstream_message){{p + PRELUDE, head}, {p + PRELUDE + head, all - EVENTSTREAM_OVERHEAD - head}};
-	if (get_be(p + all - 4, 4) != sum(0, p, all - 4) || !headers_are_good(m->headers))
+	if (get_be(p + all - 4, 4) != eventstream_crc(0, p, all - 4) || !headers_are_good(m->headers))
 		return bad(d);
 	d->used = all;
 	return EVENTSTREAM_MESSAGE;
