@@ -31,6 +31,7 @@ struct http_node {
 	char data[];
 };
 #define NODE_DATA_BYTES (NODE_BYTES - sizeof(struct http_node))
+#define LARGE_NODE_BYTES 65536u    /* of a pooled output node for what is streamed, its data */
 
 struct http_exchange {
 	struct http_exchange *next;

@@ -43,11 +43,17 @@ void http_out_commit(struct http_conn *conn, size_t n)
 	conn->queued += n;
 }
 
+/* Small ones and those of streams are pooled; between them, exactly what is needed. */
+static size_t node_cap(size_t n)
+{
+	return n <= NODE_DATA_BYTES ? NODE_DATA_BYTES : n > LARGE_NODE_BYTES / 4 && n < LARGE_NODE_BYTES ? LARGE_NODE_BYTES : n;
+}
+
 void http_out_copy(struct http_conn *conn, struct str s)
 {
 	while (s.n > 0) {
 		size_t room = tail_room(conn);
-		if (room == 0 && !push(conn, s.n > NODE_DATA_BYTES ? s.n : NODE_DATA_BYTES))
+		if (room == 0 && !push(conn, node_cap(s.n)))
 			return;
 		room = tail_room(conn);
 		size_t n = s.n < room ? s.n : room;

@@ -6,10 +6,20 @@
 
 #define KEEP_EXCHANGES 64u
 #define KEEP_NODES 128u
+#define KEEP_LARGE_NODES 16u /* a megabyte: without them a stream's pieces come from the kernel, page by page, and go back */
 
 void http_pool_init(struct http_pool *pool, size_t max_bytes)
 {
 	*pool = (struct http_pool){.max_bytes = max_bytes};
+}
+
+static void free_nodes(struct http_node **list)
+{
+	while (*list) {
+		struct http_node *node = *list;
+		*list = node->next;
+		free(node);
+	}
 }
 
 void http_pool_release(struct http_pool *pool)
@@ -20,12 +30,9 @@ void http_pool_release(struct http_pool *pool)
 		arena_release(&x->arena);
 		free(x);
 	}
-	while (pool->free_nodes) {
-		struct http_node *node = pool->free_nodes;
-		pool->free_nodes = node->next;
-		free(node);
-	}
-	pool->free_exchange_count = pool->free_node_count = 0;
+	free_nodes(&pool->free_nodes);
+	free_nodes(&pool->free_large_nodes);
+	pool->free_exchange_count = pool->free_node_count = pool->free_large_count = 0;
 }
 
 void http_pool_force(struct http_pool *pool, size_t n)
@@ -104,12 +111,20 @@ void http_exchange_put(struct http_pool *pool, struct http_exchange *x)
 	pool->free_exchange_count++;
 }
 
+/* The kept ones of this size, or NULL. */
+static struct http_node **kept_nodes(struct http_pool *pool, size_t cap, unsigned **count)
+{
+	*count = cap == LARGE_NODE_BYTES ? &pool->free_large_count : &pool->free_node_count;
+	return cap == NODE_DATA_BYTES ? &pool->free_nodes : cap == LARGE_NODE_BYTES ? &pool->free_large_nodes : NULL;
+}
+
 struct http_node *http_node_get(struct http_pool *pool, size_t cap)
 {
-	struct http_node *node = cap == NODE_DATA_BYTES ? pool->free_nodes : NULL;
+	unsigned *count;
+	struct http_node **kept = kept_nodes(pool, cap, &count), *node = kept ? *kept : NULL;
 	if (node) {
-		pool->free_nodes = node->next;
-		pool->free_node_count--;
+		*kept = node->next;
+		--*count;
 	} else {
 		node = malloc(sizeof *node + cap);
 		if (!node)
@@ -126,11 +141,13 @@ void http_node_put(struct http_pool *pool, struct http_node *node)
 	if (node->release)
 		node->release(node->arg);
 	http_blob_release(&node->blob);
-	if (node->cap != NODE_DATA_BYTES || pool->free_node_count >= KEEP_NODES) {
+	unsigned *count;
+	struct http_node **kept = kept_nodes(pool, node->cap, &count);
+	if (!kept || *count >= (node->cap == LARGE_NODE_BYTES ? KEEP_LARGE_NODES : KEEP_NODES)) {
 		free(node);
 		return;
 	}
-	node->next = pool->free_nodes;
-	pool->free_nodes = node;
-	pool->free_node_count++;
+	node->next = *kept;
+	*kept = node;
+	++*count;
 }

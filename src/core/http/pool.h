@@ -27,8 +27,8 @@ struct http_pool {
 	size_t used_bytes, max_bytes;
 	struct http_stats stats;
 	struct http_exchange *free_exchanges; /* kept for reuse, bounded */
-	struct http_node *free_nodes;
-	unsigned free_exchange_count, free_node_count;
+	struct http_node *free_nodes, *free_large_nodes;
+	unsigned free_exchange_count, free_node_count, free_large_count;
 	int64_t date_s; /* the second that `date` was made for */
 	char date[48];
 };
