@@ -8,6 +8,7 @@
 
 #include "control/api/api_priv.h"
 #include "control/api/pattern.h"
+#include "control/function/layer.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_zip(const uint8_t *data, size_t n)
@@ -20,7 +21,7 @@ static void check_zip(const uint8_t *data, size_t n)
 	buf_init(&rest, API_JSON_BODY_MAX);
 	json_t *json = json_loadb((const char *)data, n, JSON_REJECT_DUPLICATES, NULL);
 	const char *want = json_string_value(json_object_get(json, "ZipFile"));
-	bool alone = want && !json_object_get(json, "Code") && !memmem(data, n, "\\u", 2);
+	bool alone = want && !json_object_get(json, "Code") && !json_object_get(json, "Content") && !memmem(data, n, "\\u", 2);
 	unsigned char *bytes = want ? malloc(strlen(want) + 1) : NULL;
 	size_t size = 0;
 	bool valid = want && base64_decode(bytes, &size, str_from(want)) == 0;
@@ -46,6 +47,9 @@ static void check_name(const uint8_t *data, size_t n)
 		ASSERT(ref.name.n > 0 && ref.name.p >= text.p && ref.name.p + ref.name.n <= text.p + text.n);
 		function_qualifier_kind(ref.qualifier, &number);
 	}
+	struct layer_ref layer;
+	if (layer_ref_parse(&layer, text))
+		ASSERT(layer.name.n > 0 && layer.name.p >= text.p && layer.name.p + layer.name.n <= text.p + text.n);
 	pattern_matches("((a|b)*c{0,3})+|(?!^[0-9]+$)([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-z]+))?", text);
 }
 
