@@ -198,7 +198,7 @@ static void run(struct rig *r)
 }
 
 /* Until *what is not 0: bounded, since what is waited for takes time. */
-static void run_until(struct rig *r, const unsigned *what)
+static inline void run_until(struct rig *r, const unsigned *what)
 {
 	for (unsigned i = 0; i < 1000 && !*what; i++) {
 		run(r);
@@ -246,7 +246,7 @@ static void tell_started(struct rig *r, struct worker *w, bool restored, enum ip
 		close(fds[i]);
 }
 
-static void tell_exited(struct rig *r, const struct worker *w, enum ipc_exit how, int status)
+static inline void tell_exited(struct rig *r, const struct worker *w, enum ipc_exit how, int status)
 {
 	struct ipc_env_exited exited = {.env_id = w->env_id, .how = how, .status = status};
 	tell(r, IPC_ENV_EXITED, &exited, NULL, 0);
