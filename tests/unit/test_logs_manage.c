@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include "control/logs/live_tail.h"
 #include "control/logs/manage.h"
 #include "control/logs/segment.h"
 
@@ -332,5 +333,60 @@ TEST(long_names_work)
 	fixture_release(&x);
 }
 
-TESTS(T(groups_come_and_go), T(a_function_outlives_its_log_group), T(a_deleted_stream_is_gone_everywhere), T(batches_have_limits),
+static const char *update(struct live_tail *t)
+{
+	static char text[4096];
+	struct buf out;
+	buf_init(&out, LIVE_TAIL_JSON_MAX);
+	ASSERT(live_tail_update(t, &out) == 0 && str_copy(text, sizeof text, buf_str(&out)) == 0);
+	buf_release(&out);
+	return text;
+}
+
+#define NOTHING "{\"sessionResults\":[],\"sessionMetadata\":{\"sampled\":false}}"
+
+TEST(a_live_tail_sees_what_comes)
+{
+	struct fixture x;
+	struct error err = {0};
+	fixture_init(&x, 64u << 20);
+	CHECK_INT(make(&x, APP, "s"), 0);
+	CHECK_INT(make(&x, "/other", "s"), 0);
+	CHECK_INT(put(&x, APP, "s", fixture_now_ms, "ERROR before"), 0);
+	json_t *body = json_pack("{s:[s,s], s:s}", "logGroupIdentifiers", "arn:aws:logs:us-east-1:000000000000:log-group:" APP, "/other",
+	                         "logEventFilterPattern", "ERROR");
+	struct live_tail *t = live_tail_new(x.logs, body, NULL);
+	CHECK(t);
+	CHECK_STR(update(t), NOTHING);
+	CHECK_INT(put(&x, APP, "s", fixture_now_ms, "fine"), 0);
+	CHECK_INT(put(&x, "/other", "s", fixture_now_ms, "ERROR now"), 0);
+	CHECK_STR(update(t), "{\"sessionResults\":[{\"logStreamName\":\"s\",\"logGroupIdentifier\":\"000000000000:/other\",\"message\":\"ERROR now\","
+	                     "\"timestamp\":1764000000000,\"ingestionTime\":1764000000000}],\"sessionMetadata\":{\"sampled\":false}}");
+	CHECK_STR(update(t), NOTHING);
+	CHECK_INT(logs_delete_group(x.logs, STR(APP), NULL), 0);
+	CHECK_STR(update(t), NOTHING);
+	CHECK_INT(make(&x, APP, "s"), 0);
+	CHECK_INT(put(&x, APP, "s", fixture_now_ms, "ERROR anew"), 0);
+	CHECK(strstr(update(t), "ERROR anew"));
+	for (int i = 0; i < 600; i++)
+		CHECK_INT(put(&x, APP, "s", fixture_now_ms, "ERROR x"), 0);
+	struct buf out;
+	buf_init(&out, LIVE_TAIL_JSON_MAX);
+	CHECK_INT(live_tail_update(t, &out), 0);
+	CHECK(str_ends(buf_str(&out), STR("\"sampled\":true}}")));
+	buf_release(&out);
+	CHECK_STR(update(t), NOTHING);
+	live_tail_free(t);
+	json_object_set_new(body, "logStreamNames", json_pack("[s]", "s"));
+	CHECK(!live_tail_new(x.logs, body, &err) && err.code == ERR_INVALID);
+	json_object_set_new(body, "logGroupIdentifiers", json_pack("[s]", "/none"));
+	CHECK(!live_tail_new(x.logs, body, &err) && err.code == ERR_NOT_FOUND);
+	json_object_set_new(body, "logGroupIdentifiers", json_pack("[s]", APP));
+	json_object_set_new(body, "logEventFilterPattern", json_string("{"));
+	CHECK(!live_tail_new(x.logs, body, &err) && err.code == ERR_INVALID);
+	json_decref(body);
+	fixture_release(&x);
+}
+
+TESTS(T(a_live_tail_sees_what_comes), T(groups_come_and_go), T(a_function_outlives_its_log_group), T(a_deleted_stream_is_gone_everywhere), T(batches_have_limits),
       T(events_out_of_their_time_are_rejected), T(retention_deletes_what_is_older), T(tags_are_kept), T(long_names_work))

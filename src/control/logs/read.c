@@ -260,7 +260,7 @@ int logs_get_events(struct logs *l, const struct logs_get *q, struct log_page *o
 
 struct filter {
 	const struct logs_filter *q;
-	struct pattern *pattern;
+	const struct pattern *pattern;
 	bool has_request;
 	unsigned char request[16];
 	bool *streams; /* by number in this segment */
@@ -376,8 +376,10 @@ static int filter(struct logs *l, struct filter *f, struct log_page *out, struct
 		result = filter_all(&w, f, err);
 	if (result == 0)
 		order_page(out);
+	if (result == 0)
+		token_format(out->end, 'n', w.at);
 	if (result == 0 && w.stopped)
-		token_format(out->next, 'n', w.at);
+		memcpy(out->next, out->end, sizeof out->next);
 	if (result < 0)
 		log_page_release(out);
 	view_release(&w.view);
@@ -386,8 +388,9 @@ static int filter(struct logs *l, struct filter *f, struct log_page *out, struct
 
 int logs_filter_events(struct logs *l, const struct logs_filter *q, struct log_page *out, struct error *err)
 {
-	struct filter f = {.q = q, .pattern = logs_pattern_new(q->pattern, err)};
+	struct pattern *own = q->compiled ? NULL : logs_pattern_new(q->pattern, err);
+	struct filter f = {.q = q, .pattern = q->compiled ? q->compiled : own};
 	int result = f.pattern ? filter(l, &f, out, err) : -1;
-	logs_pattern_free(f.pattern);
+	logs_pattern_free(own);
 	return result;
 }

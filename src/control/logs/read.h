@@ -43,6 +43,7 @@ struct log_page {
 	struct log_stream_info *streams;
 	size_t count;
 	char next[LOGS_TOKEN_SIZE];                  /* "" at the end */
+	char end[LOGS_TOKEN_SIZE];                   /* filter: to go on from here later, also at the end; never "" */
 	char forward[LOGS_TOKEN_SIZE], backward[LOGS_TOKEN_SIZE]; /* get: never "" */
 };
 
@@ -69,6 +70,7 @@ struct logs_filter {
 	const struct str *streams; /* stream_count 0: all, or those that begin with stream_prefix */
 	size_t stream_count;
 	struct str stream_prefix, pattern, token;
+	const struct pattern *compiled; /* instead of `pattern`; NULL: none */
 	struct log_range range;
 	struct str request_id;     /* ours: only lines of this invocation, also those that do not say so */
 	unsigned limit;
