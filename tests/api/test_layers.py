@@ -105,7 +105,7 @@ class Versions(LayerCase):
         self.refuses("Could not unzip uploaded file. Please check your file, then try to upload again.", publish, LayerName="l",
                      Content={"ZipFile": b"no zip"})
         self.refuses("Please provide a source for layer content.", publish, LayerName="l", Content={})
-        self.refuses("Layers from S3 are not offered by this server. Please provide the content as ZipFile.", publish,
+        self.refuses("Layers from S3 are not implemented by this server: it holds no buckets. Send the package as ZipFile.", publish,
                      "NotImplementedException", 501, LayerName="l", Content={"S3Bucket": "bucket", "S3Key": "k"})
         self.assertEqual(self.versions("l"), [])
         self.refuses("Request must be smaller than 70167211 bytes for the PublishLayerVersion operation", publish,

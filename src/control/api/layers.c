@@ -105,8 +105,9 @@ void api_publish_layer_version(struct api_call *call)
 	struct layer_ref ref;
 	if (!layer_of(call, &ref))
 		return;
-	if (json_object_get(json_object_get(call->json, "Content"), "S3Bucket")) {
-		api_fail(call, ERR_UNSUPPORTED, "Layers from S3 are not offered by this server. Please provide the content as ZipFile.");
+	const json_t *content = json_object_get(call->json, "Content");
+	if (json_value_text(json_object_get(content, "S3Bucket")).p || json_value_text(json_object_get(content, "S3Key")).p) {
+		api_fail(call, ERR_UNSUPPORTED, "Layers from S3 are not implemented by this server: it holds no buckets. Send the package as ZipFile.");
 		return;
 	}
 	if (!call->has_zip) {
