@@ -471,14 +471,17 @@ TEST(a_frozen_environment_is_left_alone)
 	rig_release(&r);
 }
 
-TEST(a_flush_does_not_wait)
+TEST(the_end_does_not_wait)
 {
 	struct rig r;
 	rig_init(&r, true);
 	CHECK_INT(subscribe(&r, "ext", "2022-12-13", "\"function\"", 30000), 0);
 	line(&r, "a");
-	telemetry_flush(r.t);
+	telemetry_suspend(r.t);
+	telemetry_end(r.t);
 	CHECK(run(&r, 1)); /* the guard is earlier than 30 s */
+	line(&r, "b");
+	CHECK(run(&r, 2));
 	rig_release(&r);
 }
 
@@ -535,5 +538,5 @@ TEST(what_is_kept_from_before_is_bounded)
 TESTS(T(a_batch_is_one_request), T(connections_that_end_are_made_again_with_one_socket), T(lines_over_tcp),
       T(one_who_listens_late_loses_nothing), T(what_happened_before_is_told_in_each_schema), T(json_lines_by_schema),
       T(who_does_not_read_loses_the_oldest_and_is_told), T(without_a_socket_everything_is_lost_and_told_later),
-      T(a_frozen_environment_is_left_alone), T(a_flush_does_not_wait), T(a_second_subscription_takes_the_place_of_the_first),
+      T(a_frozen_environment_is_left_alone), T(the_end_does_not_wait), T(a_second_subscription_takes_the_place_of_the_first),
       T(no_more_subscribers_than_extensions), T(what_is_kept_from_before_is_bounded))

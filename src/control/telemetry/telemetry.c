@@ -39,7 +39,7 @@ struct telemetry {
 	unsigned count;
 	unsigned types; /* that anybody wants */
 	struct early_list early;
-	bool closed, suspended;
+	bool closed, suspended, ending;
 	struct buf scratch; /* one record */
 	uint64_t suspended_ns;
 };
@@ -126,6 +126,8 @@ static void enqueue(struct subscriber *s)
 		telemetry_queue_lose(&s->queue, (struct telemetry_count){1, record->len});
 	else
 		telemetry_queue_add(&s->queue, buf_str(record), clock_mono_ns());
+	if (s->owner->ending)
+		telemetry_queue_flush(&s->queue);
 	/* A burst of records is one look at the queue. */
 	if (!telemetry_delivery_busy(&s->delivery) && !s->owner->suspended)
 		ev_defer_run(s->owner->loop, &s->pump);
@@ -336,8 +338,11 @@ void telemetry_free(struct telemetry *t)
 	free(t);
 }
 
-void telemetry_flush(struct telemetry *t)
+void telemetry_end(struct telemetry *t)
 {
+	telemetry_close(t);
+	telemetry_resume(t);
+	t->ending = true;
 	LIST_FOREACH(l, &t->subscribers) {
 		struct subscriber *s = CONTAINER_OF(l, struct subscriber, link);
 		telemetry_queue_flush(&s->queue);

@@ -40,8 +40,8 @@ void telemetry_platform(struct telemetry *t, const struct platform_event *e);
  * schemas that have that. */
 void telemetry_line(struct telemetry *t, int64_t wall_ms, bool extension, bool json, struct str line);
 
-/* What is there is sent at once: the environment is about to end. */
-void telemetry_flush(struct telemetry *t);
+/* The environment is about to end: what is there, and what comes from now on, is sent at once. Nobody may subscribe any more. */
+void telemetry_end(struct telemetry *t);
 /* While the environment is frozen nothing is sent, and no time passes. */
 void telemetry_suspend(struct telemetry *t);
 void telemetry_resume(struct telemetry *t);

@@ -94,11 +94,8 @@ void worker_suspend_telemetry(struct worker *w, bool suspend)
 
 void worker_flush_telemetry(struct worker *w)
 {
-	if (!w->telemetry)
-		return;
-	telemetry_close(w->telemetry);
-	telemetry_resume(w->telemetry);
-	telemetry_flush(w->telemetry);
+	if (w->telemetry)
+		telemetry_end(w->telemetry);
 }
 
 /* ---- init ---- */
