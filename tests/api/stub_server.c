@@ -14,6 +14,7 @@
 
 #include "control/api/api.h"
 #include "control/events/async.h"
+#include "control/function/domain.h"
 #include "core/base/clock.h"
 #include "core/base/io.h"
 #include "core/store/blob_dir.h"
@@ -257,19 +258,21 @@ int main(int argc, char **argv)
 	struct registry_deps rd = {.loop = loop, .pool = pool, .kv = kv, .blobs = blobs, .data_dirfd = dir, .settings = &settings,
 	                           .unpack = unpack, .unpack_arg = loop};
 	struct registry *registry = registry_new(&rd, &s.err);
+	struct domains *domains = domains_new(kv, &s.err);
 	struct http_pool http;
 	http_pool_init(&http, settings.buffer_mb << 20);
 	struct invoke invoke = {.loop = loop, .identities = ids};
 	struct async async = {.loop = loop};
 	struct api_deps ad = {.loop = loop, .pool = pool, .http_pool = &http, .blobs = blobs, .settings = &settings,
 	                      .identities = ids, .registry = registry, .invoke = &invoke, .async = &async, .logs_call = logs_call,
-	                      .metrics_text = metrics_text};
+	                      .metrics_text = metrics_text, .domains = domains};
 	struct api *api = api_new(&ad, &s.err);
-	MUST(registry && api);
+	MUST(registry && domains && api);
 	http_server_init(&s.server, loop, &http_config_default, &api_http_handler, &http, api);
 	registry_load(registry, on_loaded, &s);
 	ev_loop_run(loop, &s.err);
 	http_server_release(&s.server);
+	domains_free(domains);
 	kv_close(kv);
 	ev_pool_free(pool);
 	api_free(api);

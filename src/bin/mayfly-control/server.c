@@ -10,6 +10,7 @@
 #include "bin/mayfly-control/services.h"
 #include "bin/mayfly-control/tls.h"
 #include "control/api/api.h"
+#include "control/function/domain.h"
 #include "control/function/registry.h"
 #include "control/identity/identity.h"
 #include "control/invoke/dispatch.h"
@@ -49,6 +50,7 @@ struct server {
 	struct logs *logs;
 	struct metrics *metrics;
 	struct registry *registry;
+	struct domains *domains;
 	struct invoke *invoke;
 	struct snapshots *snapshots;
 	struct services *services; /* NULL: built without queues */
@@ -371,7 +373,8 @@ static int make_registry(struct server *s, struct error *err)
 		.report_arg = s,
 	};
 	s->registry = registry_new(&deps, err);
-	return s->registry ? 0 : -1;
+	s->domains = s->registry ? domains_new(s->kv, err) : NULL;
+	return s->domains ? 0 : -1;
 }
 
 static int make_services(struct server *s, struct error *err)
@@ -436,6 +439,8 @@ static void open_front(struct server *s)
 }
 
 static void on_services(void *arg, const struct error *err)
+		.domains = s->domains,
+		.metrics = s->metrics,
 {
 	struct server *s = arg;
 	if (err) {
@@ -572,3 +577,4 @@ void server_free(struct server *s)
 	close_fds(s);
 	free(s);
 }
+	domains_free(s->domains);

@@ -26,7 +26,9 @@
 
 struct api;
 struct async;
+struct domains;
 struct mappings;
+struct metrics;
 
 /* Answers a call of another service. `type` NULL: 200 and `body`; else an error with that AWS type and status. May be
  * called at once or later, exactly once; `body` is copied. */
@@ -68,6 +70,10 @@ struct api_deps {
 	struct async *async;
 	struct mappings *mappings;
 	/* Services with an API of their own (SQS, EventBridge, Scheduler), ended by a row without name; NULL: none. The door finds the row by
+	/* Host names of one's own for function URLs; NULL: none. */
+	struct domains *domains;
+	/* Counts requests to function URLs; NULL: nobody does. */
+	struct metrics *metrics;
 	 * X-Amz-Target, by the service name in the signature's scope (forms to "/"), by /<account>/<name>, or by the path's first segment;
 	 * checks the signature for row->name and the right to "<name>:<operation>"; and hands the call on. See core/spec/service.h. */
 	const struct service_row *services;

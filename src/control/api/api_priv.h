@@ -114,6 +114,8 @@ struct api_call {
 	struct service_call service_call;
 	const struct api_page *own_page; /* one of deps.pages */
 
+	struct url_call *url; /* a request to a function URL (url_priv.h); NULL: of the API */
+
 	struct str page;         /* /_mayfly/ only */
 	struct download *download;
 
@@ -220,6 +222,26 @@ int api_authorize(struct api_call *call);
 
 /* Handlers that routes.def does not name. */
 void api_sts(struct api_call *call);
+/* ---- url.c: requests to function URLs go through the door as Invoke does, with call->url ---- */
+enum api_url_found {
+	API_URL_NONE,  /* it is for the API */
+	API_URL_FOUND, /* call->url is made */
+	API_URL_OVER   /* answered */
+};
+enum api_url_found api_url_take(struct api_call *call, struct http_request *req);
+bool api_url_signed(const struct api_call *call); /* AuthType AWS_IAM */
+int api_url_authorize(struct api_call *call, const struct identity *who); /* the signature was right; -1: answered */
+int api_url_head(struct api_call *call);  /* the event's head, while the request is there; -1: answered */
+void api_url_event(struct api_call *call); /* the whole event; any thread */
+void api_url_submit(struct api_call *call); /* after that: on the loop */
+void api_url_body(struct api_call *call);  /* all three, for a short body */
+void api_url_too_large(struct api_call *call, bool no_room);
+void api_url_free(struct api_call *call);
+
+/* ---- domains.c: pages of host names ---- */
+bool api_domains_known(struct api_call *call, const struct http_request *req);
+bool api_domains(struct api_call *call); /* false: the operation is none of these */
+
 void api_logs(struct api_call *call);
 void api_mayfly(struct api_call *call);
 /* Served (answered) without a signature; false: it needs one. */
@@ -237,6 +259,7 @@ bool api_mayfly_known(struct api_call *call, const struct http_request *req);
 	X(get_function_event_invoke_config) X(put_function_event_invoke_config) X(update_function_event_invoke_config) \
 	X(delete_function_event_invoke_config) X(list_function_event_invoke_configs) X(list_event_source_mappings) \
 	X(get_event_source_mapping) X(get_provisioned_concurrency_config) X(list_provisioned_concurrency_configs) \
+	X(create_function_url_config) X(update_function_url_config) X(delete_function_url_config) \
 	X(get_runtime_management_config) X(get_function_recursion_config) X(get_function_scaling_config) X(list_layers) X(publish_layer_version) X(get_layer_version_by_arn) \
 	X(delete_layer_version) X(add_layer_version_permission) X(remove_layer_version_permission) X(get_layer_version_policy) \
 	X(list_layer_versions) X(get_layer_version) X(list_code_signing_configs) X(get_code_signing_config) \

@@ -211,6 +211,8 @@ static int verify(struct api_call *call, const unsigned char *body_sha256)
 	call->verified = true;
 	return call->row && !call->operation.p ? 0 : authorize(call, who); /* a form's operation may be in its body: api_authorize */
 }
+	if (call->url)
+		return api_url_authorize(call, who);
 
 int api_authorize(struct api_call *call)
 {
@@ -222,9 +224,17 @@ int api_authorize(struct api_call *call)
 
 static int check_body(struct api_call *call)
 {
+/* All but those that come to a function URL without authentication. */
+static bool is_signed(const struct api_call *call)
+{
+	return !call->url || api_url_signed(call);
+}
+
 	struct error err = {0};
 	if (!call->verified)
 		return verify(call, call->body_sha256);
+	if (!is_signed(call))
+		return 0;
 	if (sigv4_check_body(&call->auth, call->body_sha256, &call->arena, &err) == 0)
 		return 0;
 	fail_auth(call, &err);
@@ -233,7 +243,7 @@ static int check_body(struct api_call *call)
 
 static bool needs_hash(const struct api_call *call)
 {
-	return sigv4_needs_body(&call->auth) || call->auth.payload == SIGV4_PAYLOAD_HASH;
+	return is_signed(call) && (sigv4_needs_body(&call->auth) || call->auth.payload == SIGV4_PAYLOAD_HASH);
 }
 
 static bool is_invoke(const struct api_call *call)
@@ -244,7 +254,9 @@ static bool is_invoke(const struct api_call *call)
 static void on_parsed(struct ev_job *job)
 {
 	struct api_call *call = CONTAINER_OF(job, struct api_call, job);
-	if (is_invoke(call))
+	if (call->url)
+		api_url_submit(call);
+	else if (is_invoke(call))
 		api_invoke_checked(call);
 	else
 		api_dispatch(call);
@@ -253,7 +265,9 @@ static void on_parsed(struct ev_job *job)
 static void parse_job(struct ev_job *job)
 {
 	struct api_call *call = CONTAINER_OF(job, struct api_call, job);
-	if (is_invoke(call))
+	if (call->url)
+		api_url_event(call);
+	else if (is_invoke(call))
 		api_invoke_check(call);
 	else
 		api_body_parse(call);
@@ -267,7 +281,7 @@ static void on_hashed(struct ev_job *job)
 		api_fail(call, call->chunks_err.code, "%s", call->chunks_err.msg);
 		return;
 	}
-	if (check_body(call) < 0)
+	if (check_body(call) < 0 || (call->url && api_url_head(call) < 0))
 		return;
 	call->job = (struct ev_job){.work = parse_job, .done = on_parsed};
 	ev_pool_submit(call->api->deps.pool, call->api->deps.loop, &call->job);
@@ -295,7 +309,9 @@ static void take_large(struct api_call *call)
 
 static void fail_too_large(struct api_call *call, struct http_request *req)
 {
-	if (is_invoke(call))
+	if (call->url)
+		api_url_too_large(call, false);
+	else if (is_invoke(call))
 		api_invoke_too_large(call, req);
 	else
 		api_fail(call, ERR_TOO_LARGE, "Request must be smaller than %llu bytes for the " STR_FMT " operation",
@@ -311,6 +327,8 @@ static void on_body(struct http_conn *conn, struct http_request *req, enum http_
 		fail_too_large(call, req);
 	} else if (result == HTTP_BODY_NO_ROOM) {
 		api_fail_type(call, 429, "TooManyRequestsException", "message", "Rate Exceeded.",
+	} else if (result == HTTP_BODY_NO_ROOM && call->url) {
+		api_url_too_large(call, true);
 		              "ConcurrentInvocationLimitExceeded");
 	} else if (req->body.n > API_INLINE_BYTES || call->chunks) {
 		take_large(call);
@@ -319,7 +337,9 @@ static void on_body(struct http_conn *conn, struct http_request *req, enum http_
 			sha256(call->body_sha256, req->body.p, req->body.n);
 		if (check_body(call) < 0)
 			return;
-		if (is_invoke(call)) {
+		if (call->url) {
+			api_url_body(call);
+		} else if (is_invoke(call)) {
 			api_invoke_body(call, req);
 		} else if (http_take_body(conn, &call->body) < 0) {
 			api_fail(call, ERR_NO_MEMORY, "no memory for the request");
@@ -345,6 +365,15 @@ static uint64_t body_limit(const struct api_call *call)
 
 static void on_request(struct http_conn *conn, struct http_request *req)
 {
+/* Rights at the head, where the signature allows; then the body. */
+static void read_body(struct api_call *call)
+{
+	/* A signature over the body can only be checked behind it, but strangers send theirs in vain. */
+	if (is_signed(call) && (sigv4_needs_body(&call->auth) ? !find_client(call) : verify(call, NULL) < 0))
+		return;
+	http_read_body(call->conn, call->chunks ? api_chunks_limit(call->body_max) : call->body_max);
+}
+
 	struct api *api = http_conn_server(conn)->arg;
 	struct api_call *call = call_new(api, conn);
 	if (!call) {
@@ -353,6 +382,11 @@ static void on_request(struct http_conn *conn, struct http_request *req)
 	}
 	choose_service(call, req);
 	if (call->service == SERVICE_MAYFLY && api_mayfly_open(call, req))
+	enum api_url_found found = api_url_take(call, req);
+	if (found == API_URL_FOUND && (!api_url_signed(call) || parse_signature(call, req) == 0))
+		read_body(call);
+	if (found != API_URL_NONE)
+		return;
 		return;
 	if (req->query.n && read_query(call, req->query) < 0) {
 		api_fail(call, ERR_INVALID, "The query string is malformed or has more than %d parameters.", API_QUERY_MAX);
@@ -376,10 +410,7 @@ static void on_request(struct http_conn *conn, struct http_request *req)
 	if (call->service == SERVICE_STS)
 		call->operation = STR("GetCallerIdentity");
 	call->body_max = body_limit(call);
-	/* A signature over the body can only be checked behind it, but strangers send theirs in vain. */
-	if (sigv4_needs_body(&call->auth) ? !find_client(call) : verify(call, NULL) < 0)
-		return;
-	http_read_body(conn, call->chunks ? api_chunks_limit(call->body_max) : call->body_max);
+	read_body(call);
 }
 
 static void on_gone(struct http_conn *conn, enum http_gone why)

@@ -179,7 +179,7 @@ bool api_mayfly_known(struct api_call *call, const struct http_request *req)
 		call->operation = STR("GetPackage");
 		return true;
 	}
-	if (find_page(call, req))
+	if (find_page(call, req) || api_domains_known(call, req))
 		return true;
 	api_fail_type(call, 404, "UnknownOperationException", "message", "There is no such page below /_mayfly/.", NULL);
 	return false;
@@ -199,6 +199,8 @@ void api_mayfly(struct api_call *call)
 			return;
 		}
 	}
+	if (api_domains(call))
+		return;
 	if (blob_id_parse(&id, hex) < 0)
 		api_fail(call, ERR_NOT_FOUND, "There is no such package.");
 	else

@@ -12,7 +12,7 @@
 
 extern const struct api_rules rules_create_function, rules_update_code, rules_update_configuration, rules_publish_version,
 	rules_create_alias, rules_update_alias, rules_alias, rules_list_aliases, rules_namespaced, rules_namespaced_page,
-	rules_function, rules_function_page, rules_function_url, rules_list_functions, rules_put_concurrency, rules_tags,
+	rules_function, rules_function_page, rules_function_url, rules_create_url, rules_update_url, rules_list_functions, rules_put_concurrency, rules_tags,
 	rules_tag, rules_untag, rules_provisioned, rules_mappings, rules_layers, rules_layer_versions, rules_page,
 	rules_scaling, rules_invoke, rules_invoke_stream, rules_create_mapping, rules_update_mapping, rules_add_permission, rules_remove_permission,
 	rules_put_recursion, rules_event_invoke, rules_event_invoke_list,

@@ -18,11 +18,6 @@ bool api_existing(struct api_call *call, struct function_ref *ref)
 	return false;
 }
 
-static void reply_none(struct api_call *call)
-{
-	api_fail(call, ERR_NOT_FOUND, "The resource you requested does not exist.");
-}
-
 static void reply_list(struct api_call *call, const char *key)
 {
 	api_reply_new(call, 200, json_pack("{s:[]}", key));
@@ -33,24 +28,6 @@ void api_get_function_code_signing_config(struct api_call *call)
 	struct function_ref ref;
 	if (api_existing(call, &ref))
 		api_reply_new(call, 200, json_pack("{s:s#}", "FunctionName", ref.name.p, (int)ref.name.n));
-}
-
-void api_get_function_url_config(struct api_call *call)
-{
-	struct function_ref ref;
-	if (api_function_ref(call, &ref))
-		reply_none(call); /* also when there is no such function, as AWS */
-}
-
-void api_list_function_url_configs(struct api_call *call)
-{
-	struct function_ref ref;
-	if (!api_function_ref(call, &ref))
-		return;
-	if (registry_exists(call->api->deps.registry, ref.name))
-		reply_list(call, "FunctionUrlConfigs");
-	else
-		api_fail(call, ERR_NOT_FOUND, "Function does not exist");
 }
 
 /* A version or alias that is there; false: answered. */
