@@ -58,7 +58,7 @@ struct server {
 	struct api *api;
 	bool draining;
 	struct error failure; /* why the loop was stopped, unless it was asked for */
-	struct ev_timer drain_limit;
+	struct ev_timer drain_limit, leave_check;
 };
 
 /* ---- glue between parts that do not know each other ---- */
@@ -176,6 +176,9 @@ static void refresh_gauges(struct server *s)
 	metrics_set(s->metrics, METRIC_FUNCTIONS, 0, 0, registry_count(s->registry));
 	metrics_set(s->metrics, METRIC_HTTP_CONNECTIONS, 0, 0, s->front.conn_count + s->inside.conn_count);
 	metrics_set(s->metrics, METRIC_HTTP_REQUESTS, 0, 0, http->requests);
+	metrics_set(s->metrics, METRIC_TLS_HANDSHAKES, 0, 0, http->handshakes);
+	metrics_set(s->metrics, METRIC_TLS_FAILURES, 0, 0, http->handshakes_failed);
+	metrics_set(s->metrics, METRIC_TLS_LEFT, 0, 0, front_tls_left_s(&s->tls));
 	metrics_set(s->metrics, METRIC_LOG_EVENTS, 0, 0, logs.events);
 	metrics_set(s->metrics, METRIC_LOG_BYTES, 0, 0, logs.bytes);
 	metrics_set(s->metrics, METRIC_LOG_DROPS, 0, 0, logs.dropped_events);
@@ -218,11 +221,23 @@ static void on_drain_limit(struct ev_timer *timer)
 	stop(s);
 }
 
+/* Extensions get their time to leave. */
+#define LEAVE_CHECK_NS (10 * NS_PER_MS)
+
 static void check_drained(struct server *s)
 {
 	bool busy = s->front.conn_count > 0 || invoke_running(s->invoke) > 0 || (s->services && services_busy(s->services));
-	if (s->draining && !busy)
+	if (!s->draining || busy)
+		return;
+	if (fleet_leave(invoke_fleet(s->invoke)) == 0)
 		stop(s);
+	else
+		ev_timer_after(s->loop, &s->leave_check, LEAVE_CHECK_NS);
+}
+
+static void on_leave_check(struct ev_timer *timer)
+{
+	check_drained(CONTAINER_OF(timer, struct server, leave_check));
 }
 
 static void on_idle(void *arg)
@@ -242,6 +257,7 @@ static void on_drain(void *arg)
 		return;
 	s->draining = true;
 	s->drain_limit.cb = on_drain_limit;
+	s->leave_check.cb = on_leave_check;
 	ev_timer_after(s->loop, &s->drain_limit, s->settings->drain_seconds * NS_PER_S);
 	invoke_drain(s->invoke, on_idle, s);
 	if (s->services)
@@ -416,12 +432,15 @@ static int make_api(struct server *s, struct error *err)
 		.invoke = s->invoke,
 		.logs_call = logs_api_answer,
 		.logs_arg = s->logs,
+		.logs = s->logs,
 		.metrics_text = metrics_text_cb,
 		.metrics_arg = s,
 		.environments_json = environments_json,
 		.environments_arg = s,
 		.snapshots_json = snapshots_json,
 		.snapshots_arg = s,
+		.domains = s->domains,
+		.metrics = s->metrics,
 	};
 	if (s->services)
 		services_join_api(s->services, &deps);
@@ -439,8 +458,6 @@ static void open_front(struct server *s)
 }
 
 static void on_services(void *arg, const struct error *err)
-		.domains = s->domains,
-		.metrics = s->metrics,
 {
 	struct server *s = arg;
 	if (err) {
@@ -554,12 +571,14 @@ void server_free(struct server *s)
 	if (!s)
 		return;
 	ev_timer_stop(&s->drain_limit);
+	ev_timer_stop(&s->leave_check);
 	http_server_release(&s->front);
 	front_tls_release(&s->tls);
 	http_server_release(&s->inside);
 	invoke_free(s->invoke);
 	ev_pool_free(s->pool);
 	services_close(s->services);
+	domains_free(s->domains);
 	kv_close(s->kv);
 	services_free(s->services);
 	snapshots_free(s->snapshots);
@@ -577,4 +596,3 @@ void server_free(struct server *s)
 	close_fds(s);
 	free(s);
 }
-	domains_free(s->domains);

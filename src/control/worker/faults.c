@@ -42,7 +42,7 @@ void fault_message(char dst[FAULT_MESSAGE_SIZE], const struct fault_text *t, con
 }
 
 /* Signal names as Lambda's supervisor prints them. */
-static const char *signal_text(int signal)
+const char *fault_signal_text(int signal)
 {
 	static const struct {
 		int signal;
@@ -89,7 +89,7 @@ void fault_exit(struct fault_text *t, const struct ipc_env_exited *how, const ch
 		snprintf(message, sizeof message, "Runtime exited with error: exit status %d", how->status);
 	else
 		snprintf(message, sizeof message, "Runtime exited with error: signal: %s",
-		         signal_text(how->how == EXIT_SIGNAL ? how->status : SIGKILL));
+		         fault_signal_text(how->how == EXIT_SIGNAL ? how->status : SIGKILL));
 	if (how->how == EXIT_OOM)
 		*log_type = "Runtime.OutOfMemory";
 	fault_simple(t, "Runtime.ExitError", message);

@@ -18,6 +18,8 @@ struct fault_text {
 void fault_timeout(struct fault_text *t, unsigned timeout_s);
 /* How the runtime ended, and what that means to the caller. `log_type` of the REPORT line may differ (out of memory). */
 void fault_exit(struct fault_text *t, const struct ipc_env_exited *how, const char **log_type);
+/* "segmentation fault" */
+const char *fault_signal_text(int signal);
 void fault_simple(struct fault_text *t, const char *type, const char *reason);
 void fault_response_too_large(struct fault_text *t, bool streamed);
 

@@ -7,7 +7,7 @@
 /* A runtime whose answer broke off is most likely ending: its exit, told within this time, is the better explanation. */
 #define TRUNCATED_WAIT_NS (200 * NS_PER_MS)
 
-static void write_report(struct worker *w, struct invocation *inv, const char *status, const char *log_type)
+static struct log_report make_report(struct worker *w, struct invocation *inv, const char *status, const char *log_type)
 {
 	struct log_report report = {
 		.request_id = inv->request_id,
@@ -27,9 +27,13 @@ static void write_report(struct worker *w, struct invocation *inv, const char *s
 	}
 	if (w->init_inside && inv->cold) /* init ran inside the invocation: it is part of its duration */
 		report.duration_ns += inv->phases.sent_ns - w->sandbox_ns;
+	return report;
+}
+
+static void write_report(struct worker *w, struct invocation *inv, const char *status, const char *log_type)
+{
+	struct log_report report = make_report(w, inv, status, log_type);
 	log_stream_end(w->log, &report);
-	if (inv->tail)
-		inv->log_tail = log_stream_take_tail(w->log, &inv->log_tail_len);
 }
 
 /* Before what extensions still do: they may wait for it. Nobody reads it of a log in text format without subscribers. */
@@ -54,8 +58,11 @@ static void write_done(struct worker *w, struct invocation *inv, bool error, str
 	log_stream_runtime_done(w->log, &done);
 }
 
-static void let_go(struct worker *w, struct invocation *inv)
+void worker_let_go(struct worker *w)
 {
+	struct invocation *inv = w->invocation;
+	if (inv->tail)
+		inv->log_tail = log_stream_take_tail(w->log, &inv->log_tail_len);
 	w->invocation = NULL;
 	inv->worker = NULL;
 	w->fleet->events->on_finished(w->fleet->arg, w, inv);
@@ -74,8 +81,15 @@ void worker_finish_answer(struct worker *w, struct http_blob *answer, bool error
 	*answer = (struct http_blob){0};
 	worker_drain_log_before_answer(w);
 	write_done(w, inv, error, error_type);
-	write_report(w, inv, NULL, NULL);
-	let_go(w, inv);
+	if (worker_extensions_busy(w)) {
+		struct log_report report = make_report(w, inv, NULL, NULL);
+		worker_keep_report(w, &report);
+		if (inv->tail) /* the answer goes with it */
+			return;
+	} else {
+		write_report(w, inv, NULL, NULL);
+	}
+	worker_let_go(w);
 }
 
 void worker_finish_fault(struct worker *w, const struct fault_text *t, const char *log_status, const char *log_type)
@@ -93,7 +107,7 @@ void worker_finish_fault(struct worker *w, const struct fault_text *t, const cha
 	worker_drain_log(w);
 	log_stream_fault(w->log, inv->request_id, t->type, message);
 	write_report(w, inv, log_status, log_type);
-	let_go(w, inv);
+	worker_let_go(w);
 }
 
 void worker_fail_init(struct worker *w, const struct fault_text *t, const char *log_status, const char *log_type)
@@ -152,6 +166,8 @@ static void on_ready(struct runtime_api *api)
 		worker_trial_over(w, NULL);
 		return;
 	}
+	if (w->doomed)
+		return;
 	ev_timer_stop(&w->timer);
 	w->init_ns = clock_mono_ns();
 	if (w->kind == WORKER_RESTORED) {
@@ -193,7 +209,7 @@ static void credentials(struct runtime_api *api, struct runtime_credentials *out
 static void on_answer(struct runtime_api *api, struct http_blob *blob, bool error, struct str error_type)
 {
 	struct worker *w = api->arg;
-	if (w->invocation)
+	if (w->invocation && !w->kept)
 		worker_finish_answer(w, blob, error, error_type);
 }
 
@@ -225,6 +241,7 @@ static void on_idle(struct runtime_api *api)
 	if (w->doomed)
 		return;
 	ev_timer_stop(&w->timer);
+	worker_report_late(w, NULL, NULL);
 	worker_set_state(w, WORKER_IDLE);
 	w->fleet->events->on_idle(w->fleet->arg, w);
 }
@@ -257,7 +274,7 @@ static void on_fault(struct runtime_api *api, enum runtime_fault fault)
 {
 	struct worker *w = api->arg;
 	struct fault_text t;
-	if (!w->invocation)
+	if (!w->invocation || w->kept)
 		return;
 	if (fault == RUNTIME_FAULT_TRUNCATED) {
 		w->truncated = w->doomed = true;
@@ -278,7 +295,8 @@ static const struct runtime_api_events events = {
 	.on_ready = on_ready, .on_answer = on_answer, .on_stream_begin = on_stream_begin,
 	.on_stream_data = on_stream_data, .on_idle = on_idle, .on_init_error = on_init_error, .on_fault = on_fault,
 	.on_restore_parked = on_restore_parked, .on_restore_error = on_restore_error, .credentials = credentials,
-	.subscribe = worker_subscribe};
+	.subscribe = worker_subscribe, .describe = worker_describe, .on_extensions_registered = worker_extensions_registered,
+	.on_extension_failed = worker_extension_failed};
 
 const struct runtime_api_events *worker_api_events(void)
 {

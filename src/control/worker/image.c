@@ -44,7 +44,9 @@ void worker_snapshot(struct worker *w, bool close_connections)
 	};
 	memcpy(order.key, w->image, sizeof order.key);
 	w->snapshot_asked = true;
-	if (!order.next_port)
+	if (w->api.extensions && w->api.extensions->count)
+		error_set(&w->failure.refusal, ERR_UNSUPPORTED, "it has extensions");
+	else if (!order.next_port)
 		error_set(&w->failure.refusal, ERR_UNSUPPORTED, "its runtime hung up while it waited for work");
 	else
 		launcher_snapshot(w->fleet->deps.launcher, &order, &w->failure.refusal);

@@ -128,6 +128,9 @@ static void dispatch(struct launcher *l, struct ipc_message *m)
 	case IPC_ENV_EXITED:
 		l->events->on_env_exited(l->arg, &m->body.ipc_env_exited);
 		break;
+	case IPC_ENV_PROCESS_ENDED:
+		l->events->on_process_ended(l->arg, &m->body.ipc_env_process_ended);
+		break;
 	case IPC_UNPACK_DONE:
 		on_unpack_done(l, &m->body.ipc_unpack_done);
 		break;
@@ -330,9 +333,15 @@ int launcher_socket(struct launcher *l, uint64_t env_id, uint64_t number, struct
 	return send_message(l, IPC_ENV_SOCKET, &m, NULL, 0, err);
 }
 
-void launcher_kill(struct launcher *l, uint64_t env_id, uint32_t grace_ms)
+void launcher_begin(struct launcher *l, uint64_t env_id)
 {
-	struct ipc_env_kill kill = {.env_id = env_id, .grace_ms = grace_ms};
+	struct ipc_env_begin begin = {.env_id = env_id};
+	send_message(l, IPC_ENV_BEGIN, &begin, NULL, 0, NULL);
+}
+
+void launcher_kill(struct launcher *l, uint64_t env_id, uint32_t grace_ms, uint32_t leavers)
+{
+	struct ipc_env_kill kill = {.env_id = env_id, .grace_ms = grace_ms, .leavers = leavers};
 	send_message(l, IPC_ENV_KILL, &kill, NULL, 0, NULL);
 }
 

@@ -28,6 +28,7 @@ struct launcher_events {
 	void (*on_env_started)(void *arg, struct ipc_message *m);
 	void (*on_env_failed)(void *arg, const struct ipc_env_failed *m);
 	void (*on_env_exited)(void *arg, const struct ipc_env_exited *m);
+	void (*on_process_ended)(void *arg, const struct ipc_env_process_ended *m);
 	void (*on_snapshot_done)(void *arg, const struct ipc_snapshot_done *m);
 	void (*on_env_socket)(void *arg, struct ipc_message *m); /* ENV_SOCKET_MADE; as on_env_started */
 };
@@ -59,6 +60,9 @@ void launcher_keep_image(struct launcher *l, const uint8_t key[IPC_IMAGE_KEY]);
 void launcher_drop_image(struct launcher *l, const uint8_t key[IPC_IMAGE_KEY]);
 /* Answered by on_env_socket. -1: the message could not be sent. */
 int launcher_socket(struct launcher *l, uint64_t env_id, uint64_t number, struct error *err);
-void launcher_kill(struct launcher *l, uint64_t env_id, uint32_t grace_ms);
+/* Its extensions have registered: the runtime is started. */
+void launcher_begin(struct launcher *l, uint64_t env_id);
+/* leavers: as in ipc_env_kill. */
+void launcher_kill(struct launcher *l, uint64_t env_id, uint32_t grace_ms, uint32_t leavers);
 
 #endif

@@ -45,7 +45,7 @@ static int folders_open(struct folders *o, const struct fleet *f, const struct f
 	return 0;
 }
 
-static int ask_launcher(struct worker *w, int launch_fd, struct error *err)
+static int ask_launcher(struct worker *w, int launch_fd, int extensions, struct error *err)
 {
 	struct fleet *f = w->fleet;
 	const struct function_version *v = w->version;
@@ -58,6 +58,7 @@ static int ask_launcher(struct worker *w, int launch_fd, struct error *err)
 		.ephemeral_mb = v->ephemeral_mb,
 		.network = v->outbound ? NETWORK_OUTBOUND : NETWORK_NONE,
 		.layers = v->layer_count,
+		.extensions = (uint32_t)extensions,
 		.how = w->kind == WORKER_RESTORED ? START_RESTORE : w->kind == WORKER_TRIAL ? START_TRIAL : START_PLAIN,
 	};
 	if (worker_is_restored(w))
@@ -70,16 +71,21 @@ static int ask_launcher(struct worker *w, int launch_fd, struct error *err)
 static int begin_plain(struct worker *w, struct error *err)
 {
 	bool template = w->kind == WORKER_TEMPLATE;
+	const char *names[LIMIT_EXTENSIONS + 1];
+	int extensions = worker_find_extensions(w, names, err);
+	if (extensions < 0)
+		return -1;
 	struct launch_env env = {
 		.version = w->version,
 		.identity = template ? NULL : w->identity,
 		.log_stream = template ? NULL : log_stream_name(w->log),
 		.settings = w->fleet->deps.settings,
 		.template = template,
+		.extensions = names,
 	};
 	struct runtime_found found;
 	CLEANUP_CLOSE int launch = launch_env_seal(&env, &found, err);
-	if (launch < 0 || ask_launcher(w, launch, err) < 0)
+	if (launch < 0 || ask_launcher(w, launch, extensions, err) < 0)
 		return -1;
 	log_stream_init_start(w->log, w->version, &found);
 	return 0;
@@ -88,7 +94,7 @@ static int begin_plain(struct worker *w, struct error *err)
 static int begin_restored(struct worker *w, struct error *err)
 {
 	int launch = empty_launch(w->fleet, err);
-	if (launch < 0 || ask_launcher(w, launch, err) < 0)
+	if (launch < 0 || ask_launcher(w, launch, 0, err) < 0)
 		return -1;
 	ev_timer_at(w->fleet->deps.loop, &w->timer, w->asked_ns + RESTORE_MAX_NS);
 	return 0;

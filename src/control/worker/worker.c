@@ -42,6 +42,7 @@ static void release(struct worker *w)
 	close_endpoint(w);
 	worker_close_log(w);
 	worker_end_telemetry(w);
+	worker_free_extensions(w);
 	close_fd(&w->freeze_fd);
 	close_fd(&w->memory_fd);
 	close_fd(&w->channels.api);
@@ -156,6 +157,7 @@ static int take_environment(struct worker *w, struct ipc_message *m, struct erro
 	w->freeze_v2 = m->body.ipc_env_started.cgroup_v2;
 	runtime_api_init(&w->api, f->deps.loop, f->deps.pool, worker_api_events(), w);
 	w->api_open = true;
+	worker_take_extensions(w);
 	if (!worker_is_restored(w))
 		return open_channels(w, err);
 	int r = worker_take_restored(w, m, err);
@@ -184,6 +186,7 @@ static void on_env_started(void *arg, struct ipc_message *m)
 		w->deadline_ns = w->sandbox_ns + limit_ns;
 	if (limit_ns)
 		ev_timer_at(f->deps.loop, &w->timer, w->sandbox_ns + limit_ns);
+	worker_check_extensions(w);
 }
 
 static void on_env_failed(void *arg, const struct ipc_env_failed *m)
@@ -212,12 +215,21 @@ static void on_env_exited(void *arg, const struct ipc_env_exited *m)
 	if (w->state == WORKER_FROZEN)
 		worker_set_frozen(w, false);
 	fault_exit(&t, m, &log_type);
-	if (w->invocation) {
+	if (w->kept) {
+		worker_report_late(w, "error", log_type);
+	} else if (w->invocation) {
 		worker_finish_fault(w, &t, "error", log_type);
 	} else if (w->state == WORKER_INITIALIZING || w->state == WORKER_STARTING) {
 		worker_fail_init(w, &t, "error", log_type);
 	}
 	die(w);
+}
+
+static void on_process_ended(void *arg, const struct ipc_env_process_ended *m)
+{
+	struct worker *w = find(arg, m->env_id);
+	if (w)
+		worker_process_ended(w, m);
 }
 
 static void on_snapshot_done(void *arg, const struct ipc_snapshot_done *m)
@@ -237,6 +249,7 @@ static void on_env_socket(void *arg, struct ipc_message *m)
 
 static const struct launcher_events launcher_events = {
 	.on_env_started = on_env_started, .on_env_failed = on_env_failed, .on_env_exited = on_env_exited,
+	.on_process_ended = on_process_ended,
 	.on_snapshot_done = on_snapshot_done, .on_env_socket = on_env_socket};
 
 /* ---- time limits ---- */
@@ -251,12 +264,18 @@ void worker_kill(struct worker *w, bool ordered, uint32_t grace_ms)
 		worker_drain_log(w);
 		worker_close_log(w);
 	}
-	if (w->api_open)
+	uint32_t leavers = worker_plan_end(w, &grace_ms);
+	if (w->api_open && !leavers)
 		runtime_api_release(&w->api);
-	w->api_open = false;
+	w->api_open = leavers;
+	w->leaving = grace_ms > 0;
 	ev_timer_stop(&w->timer);
+	if (w->state == WORKER_FROZEN && grace_ms)
+		worker_set_frozen(w, false);
 	worker_set_state(w, WORKER_STOPPING);
-	launcher_kill(w->fleet->deps.launcher, w->env_id, grace_ms);
+	launcher_kill(w->fleet->deps.launcher, w->env_id, grace_ms, leavers);
+	if (leavers)
+		worker_begin_end(w);
 	if (!ordered && w->init_ns)
 		w->fleet->events->on_stopping(w->fleet->arg, w);
 }
@@ -271,6 +290,7 @@ static void on_init_timeout(struct worker *w)
 {
 	struct fault_text t;
 	worker_init_timeout_text(w, &t);
+	w->reason = "timeout";
 	worker_fail_init(w, &t, "timeout", NULL);
 	worker_kill(w, false, 0);
 }
@@ -278,7 +298,11 @@ static void on_init_timeout(struct worker *w)
 static void on_busy_timeout(struct worker *w)
 {
 	struct fault_text t;
-	if (w->invocation && w->truncated) {
+	if (!w->truncated)
+		w->reason = "timeout";
+	if (w->kept) {
+		worker_report_late(w, "timeout", NULL);
+	} else if (w->invocation && w->truncated) {
 		fault_simple(&t, "Runtime.TruncatedResponse", "Runtime response was truncated");
 		worker_finish_fault(w, &t, "error", t.type);
 	} else if (w->invocation) {
@@ -291,6 +315,10 @@ static void on_busy_timeout(struct worker *w)
 static void on_timer(struct ev_timer *timer)
 {
 	struct worker *w = CONTAINER_OF(timer, struct worker, timer);
+	if (w->accused && w->state < WORKER_STOPPING) {
+		worker_accuse(w);
+		return;
+	}
 	switch (w->state) {
 	case WORKER_STARTING: /* it was never asked for, or its restore takes too long */
 		if (w->failure.refusal.code)
@@ -309,6 +337,9 @@ static void on_timer(struct ev_timer *timer)
 		break;
 	case WORKER_BUSY:
 		on_busy_timeout(w);
+		break;
+	case WORKER_STOPPING:
+		worker_shutdown_late(w);
 		break;
 	default:
 		UNREACHABLE();
@@ -376,8 +407,6 @@ void worker_freeze(struct worker *w)
 
 void worker_stop(struct worker *w, uint32_t grace_ms)
 {
-	if (w->state == WORKER_FROZEN && grace_ms)
-		worker_set_frozen(w, false);
 	worker_kill(w, true, grace_ms);
 }
 

@@ -36,6 +36,8 @@ enum worker_state {
 
 struct fleet;
 struct telemetry;
+struct worker_names;
+struct worker_late;
 
 /* How an environment comes to be, and what for. A TEMPLATE never gets work: when its runtime waits, an image is taken of it, and
  * it ends. A TRIAL is restored from an image that is not proved, and ends when that is. Both are nobody's: sched_env is 0. */
@@ -98,6 +100,14 @@ struct worker {
 		bool was_read;
 	} trial;                 /* TRIAL, PARK_INVOCATION */
 	struct worker_failure failure;
+	/* With extensions; see extension.c. */
+	struct worker_names *names;  /* of external ones, until the environment is there; owned */
+	struct worker_late *kept;    /* the report of an invocation that was answered while they are at it; owned */
+	struct extension *accused;   /* it said that it fails */
+	bool begun, runtime_ended;   /* behind external ones: the runtime was started; it ended while they live on */
+	bool leaving;                /* STOPPING, and they are given time */
+	const char *reason;          /* of SHUTDOWN; NULL: by `ordered` */
+	int64_t leave_by_wall_ms;
 };
 
 /* Called from the loop. After on_dead the worker is gone. */
@@ -134,6 +144,9 @@ struct fleet_deps {
 struct fleet *fleet_new(const struct fleet_deps *deps, const struct worker_events *events, void *arg, struct error *err);
 void fleet_free(struct fleet *f); /* drops all workers without events; mayflyd ends their processes */
 unsigned fleet_count(const struct fleet *f, enum worker_state state);
+
+/* The server ends: idle environments with extensions are stopped. How many of them, stopped now or before, have not ended yet. */
+unsigned fleet_leave(struct fleet *f);
 
 /* Always a worker; what goes wrong comes as on_dead, later. A SnapStart version that has no image runs its after-restore hooks here
  * too: when they fail or hang, failure.refusal is as below. */

@@ -38,6 +38,8 @@ void worker_finish_answer(struct worker *w, struct http_blob *answer, bool error
 void worker_finish_fault(struct worker *w, const struct fault_text *t, const char *log_status, const char *log_type);
 void worker_fail_init(struct worker *w, const struct fault_text *t, const char *log_status, const char *log_type);
 
+void worker_let_go(struct worker *w); /* of its invocation, whose results are set */
+
 void worker_tell_initialized(struct ev_defer *defer);
 
 /* telemetry.c */
@@ -50,6 +52,27 @@ void worker_suspend_telemetry(struct worker *w, bool suspend); /* frozen, or tha
 void worker_flush_telemetry(struct worker *w);                 /* it is about to end */
 void worker_tell_extension(struct worker *w, const struct extension *e); /* it is ready, or failed */
 void worker_tell_init_done(struct worker *w);
+
+/* extension.c */
+/* Names of external ones (NULL-terminated; they live with the worker) and their number; -1: this worker cannot have any. */
+int worker_find_extensions(struct worker *w, const char *names[LIMIT_EXTENSIONS + 1], struct error *err);
+void worker_take_extensions(struct worker *w);  /* the API is there, nobody has come to it yet */
+void worker_check_extensions(struct worker *w); /* may end the worker's init */
+void worker_free_extensions(struct worker *w);
+void worker_describe(struct runtime_api *api, struct runtime_function *out);
+void worker_extensions_registered(struct runtime_api *api);
+void worker_extension_failed(struct runtime_api *api, struct extension *e);
+void worker_accuse(struct worker *w);
+void worker_process_ended(struct worker *w, const struct ipc_env_process_ended *m);
+/* The function has answered: they have not all. */
+bool worker_extensions_busy(const struct worker *w);
+/* Instead of the report: worker_report_late writes it, and lets go of an invocation that waits for it (w->invocation). */
+void worker_keep_report(struct worker *w, const struct log_report *report);
+void worker_report_late(struct worker *w, const char *status, const char *log_type); /* nothing kept: nothing */
+/* How the environment's end goes, before it is ordered: who is to be told, and the time for it (untouched without extensions). */
+uint32_t worker_plan_end(struct worker *w, uint32_t *grace_ms);
+void worker_begin_end(struct worker *w);     /* it is ordered; there is somebody to tell */
+void worker_shutdown_late(struct worker *w); /* its timer: nothing was heard of the runtime's end */
 
 const struct runtime_api_events *worker_api_events(void);
 
