@@ -3,6 +3,7 @@ import http.client
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import ssl
@@ -67,6 +68,11 @@ class Tls(TlsFolder):
         with open(os.path.join(self.server.data, "config"), encoding="utf-8") as f:
             self.assertIn("endpoint_url = %s\n" % self.server.url, f.read())
         self.assertIn("TLS certificate for localhost, until 20", self.server.log())
+        with urllib.request.urlopen(self.server.url + "/_mayfly/metrics", context=ssl.create_default_context(cafile=self.cert)) as r:
+            text = r.read().decode()
+        left_s = int(re.search(r"^mayfly_tls_certificate_left_seconds (\d+)$", text, re.M)[1])
+        self.assertTrue(29 * 86400 < left_s <= 30 * 86400, left_s)
+        self.assertRegex(text, r"(?m)^mayfly_tls_handshakes_total [1-9]")
 
     def test_curl(self):
         page = self.server.url + "/_mayfly/health"

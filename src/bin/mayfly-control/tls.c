@@ -86,6 +86,12 @@ int front_tls_init(struct front_tls *t, struct http_server *front, struct launch
 	return 0;
 }
 
+uint64_t front_tls_left_s(const struct front_tls *t)
+{
+	long left_s = t->tls ? http_tls_left_s(t->tls) : 0;
+	return left_s > 0 ? (uint64_t)left_s : 0;
+}
+
 void front_tls_release(struct front_tls *t)
 {
 	http_tls_free(t->tls);

@@ -12,6 +12,7 @@ struct front_tls {
 
 /* With `fds` as HELLO brought them: -1 where the endpoint is plain. ERR_USAGE: certificate or key cannot work. */
 int front_tls_init(struct front_tls *t, struct http_server *front, struct launcher *launcher, const int fds[HELLO_FDS], struct error *err);
+uint64_t front_tls_left_s(const struct front_tls *t); /* 0: expired, or plain */
 void front_tls_release(struct front_tls *t); /* after the server */
 
 #endif
