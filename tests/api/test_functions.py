@@ -205,8 +205,9 @@ class CreateErrors(ApiCase):
     def test_code(self):
         self.validation("1 validation error detected: Value null at 'code' failed to satisfy constraint: Member must not be null", Code=None)
         self.invalid("Please provide a source for function code.", Code={})
-        self.invalid("Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does not exist",
-                     Code={"S3Bucket": "bucket", "S3Key": "key"})
+        self.fails(501, "NotImplementedException", "Code from S3 is not implemented by this server: it holds no buckets. Send the package as "
+                   "ZipFile.", self.client.create_function, FunctionName=unique(), Runtime="python3.11", Handler="app.handler", Role=ROLE,
+                   Code={"S3Bucket": "bucket", "S3Key": "key"})
         self.invalid("Could not unzip uploaded file. Please check your file, then try to upload again.", Code={"ZipFile": b"no zip"})
         self.invalid("Uploaded file must be a non-empty zip", Code={"ZipFile": b""})
 
@@ -433,7 +434,7 @@ class Update(ApiCase):
                          (before["MemorySize"], before["Handler"], before["CodeSha256"]))
 
     def test_configuration_takes_away(self):
-        name = self.create(DeadLetterConfig={"TargetArn": "arn:aws:sqs:us-east-1:0:q"}, KMSKeyArn="arn:aws:kms:us-east-1:0:key/x")
+        name = self.create(DeadLetterConfig={"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"}, KMSKeyArn="arn:aws:kms:us-east-1:0:key/x")
         answer = self.client.update_function_configuration(FunctionName=name, DeadLetterConfig={"TargetArn": ""}, KMSKeyArn="")
         self.assertNotIn("DeadLetterConfig", answer)
         self.assertNotIn("KMSKeyArn", answer)

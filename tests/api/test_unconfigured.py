@@ -1,7 +1,5 @@
-"""Operations that read what cannot be configured answer as for a function without any; all others say that they are missing."""
+"""Operations on what cannot be made here answer as for a function without any."""
 import json
-
-import botocore.session
 
 from api_case import ARN, ApiCase, ROLE, ZIP, main
 
@@ -86,30 +84,6 @@ class Reads(ApiCase):
         self.fails(404, "CodeSigningConfigNotFoundException", "The code signing configuration cannot be found. Check that the provided "
                    "configuration is not deleted: %s." % signing, self.client.create_function, FunctionName="x", Runtime="python3.11",
                    Handler="a.b", Role=ROLE, Code={"ZipFile": ZIP}, CodeSigningConfigArn=signing)
-
-
-class Missing(ApiCase):
-    def test_every_operation_of_the_model_has_an_answer(self):
-        """Every operation of the SDK's own model: none is unknown, and what is missing says so by name."""
-        model = botocore.session.get_session().get_service_model("lambda")
-        missing = []
-        for operation in model.operation_names:
-            http = model.operation_model(operation).http
-            path = http["requestUri"]
-            for shape in ("{FunctionName}", "{Name}", "{UUID}", "{LayerName}", "{VersionNumber}", "{StatementId}", "{Resource}", "{ARN}",
-                          "{CodeSigningConfigArn}", "{CapacityProviderName}", "{CallbackId}", "{DurableExecutionArn}"):
-                path = path.replace(shape, "1")
-            self.assertNotIn("{", path)
-            status, headers, body = self.request(http["method"], path, b"" if http["method"] == "GET" else b"{}")
-            with self.subTest(operation):
-                self.assertNotEqual(headers.get("x-amzn-errortype"), "UnknownOperationException")
-                self.assertNotEqual(status, 500)
-                if status == 501:
-                    missing.append(operation)
-                    self.assertEqual((headers["x-amzn-errortype"], json.loads(body)["Message"]),
-                                     ("NotImplementedException", "The operation %s is not implemented by this server." % operation))
-        self.assertIn("CreateCapacityProvider", missing)
-        self.assertNotIn("CreateFunction", missing)
 
 
 if __name__ == "__main__":

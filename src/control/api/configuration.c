@@ -8,17 +8,23 @@
 #include "control/logs/logs.h"
 #include "core/base/cleanup.h"
 #include "core/json/value.h"
+#include "core/spec/arn.h"
 #include "core/spec/limits.h"
 
-/* Members of requests that are not configuration. */
+/* Members of requests that are not configuration; any other is kept and shown, also one that is newer than this program. */
 static const char *const not_stored[] = {
 	"FunctionName", "Code", "Publish", "PublishTo", "Tags", "DryRun", "RevisionId", "ZipFile", "S3Bucket", "S3Key",
 	"S3ObjectVersion", "S3ObjectStorageMode", "ImageUri", "SourceKMSKeyArn", "CodeSigningConfigArn",
+	/* empty: else they were refused */
+	"ImageConfig", "CapacityProviderConfig", "DurableConfig",
 	/* what the server says, not the client */
 	"FunctionArn", "Version", "LastModified", "CodeSha256", "CodeSize", "ConfigSha256", "State", "StateReason",
 	"StateReasonCode", "LastUpdateStatus", "LastUpdateStatusReason", "LastUpdateStatusReasonCode", "LatestDescription",
-	"RuntimeVersionConfig", "MasterArn", "SigningProfileVersionArn", "SigningJobArn",
+	"RuntimeVersionConfig", "MasterArn", "SigningProfileVersionArn", "SigningJobArn", "ImageConfigResponse",
 };
+
+/* Never changed by UpdateFunctionConfiguration. */
+static const char *const for_good[] = {"PackageType", "Architectures", "TenancyConfig"};
 
 /* AWS Lambda developer guide, "Defined runtime environment variables", those that cannot be set. */
 static const char *const reserved_variables[] = {
@@ -148,8 +154,9 @@ bool api_check_tags(struct api_call *call, const json_t *tags)
 static bool check_package(struct api_call *call)
 {
 	const json_t *code = json_object_get(call->json, "Code");
-	if (str_eqz(api_text(call, "PackageType"), "Image") || json_object_get(code, "ImageUri")) {
-		api_fail(call, ERR_INVALID, "Container images are not offered by this server. Please provide the code as ZipFile.");
+	if (str_eqz(api_text(call, "PackageType"), "Image") || json_value_text(json_object_get(code, "ImageUri")).p) {
+		api_fail(call, ERR_UNSUPPORTED, "Container images are not implemented by this server. Send the code as ZipFile; native programs and "
+		         "other languages run with the runtime provided.al2023.");
 		return false;
 	}
 	if (!api_text(call, "Runtime").p || !api_text(call, "Handler").n) {
@@ -158,6 +165,72 @@ static bool check_package(struct api_call *call)
 		return false;
 	}
 	return true;
+}
+
+bool api_check_offered(struct api_call *call)
+{
+	static const struct {
+		const char *member;
+		enum error_code code;
+		const char *text;
+	} rows[] = {
+		{"ImageConfig", ERR_INVALID, "ImageConfig is only supported for functions created with container images."},
+		{"CapacityProviderConfig", ERR_UNSUPPORTED, "Capacity providers are not implemented by this server: functions run on this machine. Leave "
+		 "CapacityProviderConfig out."},
+		{"DurableConfig", ERR_UNSUPPORTED, "Durable functions are not implemented by this server. Leave DurableConfig out; asynchronous "
+		 "invocations are tried again on their own."},
+		{"PublishTo", ERR_UNSUPPORTED, "Publishing to $LATEST.PUBLISHED is not implemented by this server, which has no capacity providers. Leave "
+		 "PublishTo out, and publish a version."},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const json_t *v = json_object_get(call->json, rows[i].member);
+		if (json_object_size(v) == 0 && !json_is_string(v))
+			continue;
+		api_fail(call, rows[i].code, "%s", rows[i].text);
+		return false;
+	}
+	return true;
+}
+
+static struct str tenancy_of(const json_t *config)
+{
+	return json_value_text(json_object_get(json_object_get(config, "TenancyConfig"), "TenantIsolationMode"));
+}
+
+bool api_has_tenants(struct api_call *call, const struct function_ref *ref)
+{
+	CLEANUP_JSON json_t *config = registry_show(call->api->deps.registry, ref->name, STR_NULL, NULL);
+	return tenancy_of(config).n > 0;
+}
+
+/* An image is taken before any tenant is known, but AWS offers SnapStart to functions without tenants only. */
+static bool check_tenancy(struct api_call *call, const struct function_ref *ref, bool create)
+{
+	struct str snap = json_value_text(json_object_get(json_object_get(call->json, "SnapStart"), "ApplyOn"));
+	if (!str_eqz(snap, "PublishedVersions") || (create ? !tenancy_of(call->json).n : !api_has_tenants(call, ref)))
+		return true;
+	api_fail(call, ERR_INVALID, "SnapStart is not supported for functions with tenancy configuration.");
+	return false;
+}
+
+/* As destinations of events, which cannot be checked for whether they are there: they may come later. */
+static bool check_dead_letter(struct api_call *call)
+{
+	struct str text = json_value_text(json_object_get(json_object_get(call->json, "DeadLetterConfig"), "TargetArn"));
+	const struct settings *s = call->api->deps.settings;
+	struct arn arn;
+	if (!text.n)
+		return true;
+	if (!arn_parse(&arn, text) || !(str_eqz(arn.service, "sqs") || str_eqz(arn.service, "sns")))
+		api_fail(call, ERR_INVALID, "The provided dead letter queue target ARN " STR_FMT " is invalid. Only SQS queues and SNS topics are "
+		         "supported.", STR_ARG(text));
+	else if (str_ends(arn.resource, STR(".fifo")))
+		api_fail(call, ERR_INVALID, "FIFO queues and topics are not supported as dead letter queue targets: " STR_FMT, STR_ARG(text));
+	else if (!str_eqz(arn.account, s->account) || !str_eqz(arn.region, s->region))
+		api_fail(call, ERR_INVALID, "The dead letter queue target must be in the function's own account and region: " STR_FMT, STR_ARG(text));
+	else
+		return true;
+	return false;
 }
 
 /* Said here, since no environment of such a function could start. */
@@ -171,10 +244,11 @@ static bool check_logging(struct api_call *call)
 	return false;
 }
 
-bool api_check_configuration(struct api_call *call, bool create)
+bool api_check_configuration(struct api_call *call, const struct function_ref *ref, bool create)
 {
-	return (!create || (check_package(call) && api_check_signing(call))) && check_runtime(call) && check_variables(call) && check_layers(call) && check_logging(call) &&
-	       api_check_tags(call, json_object_get(call->json, "Tags"));
+	return (!create || (check_package(call) && api_check_signing(call))) && api_check_offered(call) && check_runtime(call) &&
+	       check_variables(call) && check_layers(call) && check_logging(call) && check_dead_letter(call) &&
+	       check_tenancy(call, ref, create) && api_check_tags(call, json_object_get(call->json, "Tags"));
 }
 
 /* ---- what is stored ---- */
@@ -290,6 +364,8 @@ json_t *api_configuration(struct api_call *call, struct str name, const json_t *
 	drop_nulls(config); /* as if they had not been sent */
 	for (size_t i = 0; i < ARRAY_LEN(not_stored); i++)
 		json_object_del(config, not_stored[i]);
+	for (size_t i = 0; now && i < ARRAY_LEN(for_good); i++)
+		json_object_del(config, for_good[i]);
 	if (!now)
 		put_defaults(config);
 	put_runtime_version(call, config);

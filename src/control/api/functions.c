@@ -41,7 +41,7 @@ static void done_204(void *arg, json_t *result, const struct error *err)
 /* Where the package comes from; false: answered. */
 static bool check_source(struct api_call *call, const json_t *source)
 {
-	if (json_object_get(source, "S3Bucket") || json_object_get(source, "S3Key"))
+	if (json_value_text(json_object_get(source, "S3Bucket")).p || json_value_text(json_object_get(source, "S3Key")).p)
 		api_fail(call, ERR_UNSUPPORTED, "Code from S3 is not implemented by this server: it holds no buckets. Send the package as ZipFile.");
 	else if (!call->has_zip)
 		api_fail(call, ERR_INVALID, "Please provide a source for function code.");
@@ -75,7 +75,7 @@ static bool create_ref(struct api_call *call, struct function_ref *ref)
 void api_create_function(struct api_call *call)
 {
 	struct function_ref ref;
-	if (!create_ref(call, &ref) || !api_check_configuration(call, true) ||
+	if (!create_ref(call, &ref) || !api_check_configuration(call, &ref, true) ||
 	    !check_source(call, json_object_get(call->json, "Code")))
 		return;
 	CLEANUP_JSON json_t *config = api_configuration(call, ref.name, NULL);
@@ -192,11 +192,11 @@ void api_update_function_code(struct api_call *call)
 		api_not_found(call, &ref);
 		return;
 	}
-	if (json_object_get(call->json, "ImageUri")) {
+	if (api_text(call, "ImageUri").p) {
 		api_fail(call, ERR_INVALID, "Please don't provide ImageUri when updating a function with packageType Zip.");
 		return;
 	}
-	if (!check_source(call, call->json))
+	if (!api_check_offered(call) || !check_source(call, call->json))
 		return;
 	const json_t *architectures = json_object_get(call->json, "Architectures");
 	CLEANUP_JSON json_t *patch = architectures ? json_pack("{s:O}", "Architectures", architectures) : json_object();
@@ -218,7 +218,7 @@ void api_update_function_configuration(struct api_call *call)
 		api_fail_error(call, &err);
 		return;
 	}
-	if (!api_check_configuration(call, false))
+	if (!api_check_configuration(call, &ref, false))
 		return;
 	CLEANUP_JSON json_t *patch = api_configuration(call, ref.name, now);
 	struct registry_update update = {.name = ref.name, .revision = api_text(call, "RevisionId"), .config = patch};
@@ -228,7 +228,7 @@ void api_update_function_configuration(struct api_call *call)
 void api_publish_version(struct api_call *call)
 {
 	struct function_ref ref;
-	if (!api_unqualified(call, &ref))
+	if (!api_unqualified(call, &ref) || !api_check_offered(call))
 		return;
 	struct registry_publish publish = {.name = ref.name, .code_sha256 = api_text(call, "CodeSha256"),
 	                                   .revision = api_text(call, "RevisionId"),

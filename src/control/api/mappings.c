@@ -46,16 +46,27 @@ static void on_changed(void *arg, json_t *result, const struct error *err)
 		api_fail_error(call, err);
 }
 
+/* Messages name no tenant. */
+static bool check_tenancy(struct api_call *call)
+{
+	struct function_ref ref;
+	struct str name = api_text(call, "FunctionName");
+	if (!name.n || !function_ref_parse(&ref, name) || !api_has_tenants(call, &ref))
+		return true;
+	api_fail(call, ERR_INVALID, "Event source mappings are not supported for functions with tenancy configuration.");
+	return false;
+}
+
 void api_create_event_source_mapping(struct api_call *call)
 {
 	json_t *tags = json_object_get(call->json, "Tags");
-	if (can_change(call) && (!tags || api_check_tags(call, tags)))
+	if (can_change(call) && check_tenancy(call) && (!tags || api_check_tags(call, tags)))
 		mapping_create(call->api->deps.mappings, call->json, on_changed, call);
 }
 
 void api_update_event_source_mapping(struct api_call *call)
 {
-	if (can_change(call))
+	if (can_change(call) && check_tenancy(call))
 		mapping_update(call->api->deps.mappings, api_param(call, "UUID"), call->json, on_changed, call);
 }
 
