@@ -69,11 +69,11 @@ struct api_deps {
 	/* Asynchronous invocation, event source mappings; NULL: 501. */
 	struct async *async;
 	struct mappings *mappings;
-	/* Services with an API of their own (SQS, EventBridge, Scheduler), ended by a row without name; NULL: none. The door finds the row by
 	/* Host names of one's own for function URLs; NULL: none. */
 	struct domains *domains;
 	/* Counts requests to function URLs; NULL: nobody does. */
 	struct metrics *metrics;
+	/* Services with an API of their own (SQS, EventBridge, Scheduler), ended by a row without name; NULL: none. The door finds the row by
 	 * X-Amz-Target, by the service name in the signature's scope (forms to "/"), by /<account>/<name>, or by the path's first segment;
 	 * checks the signature for row->name and the right to "<name>:<operation>"; and hands the call on. See core/spec/service.h. */
 	const struct service_row *services;
