@@ -3,6 +3,7 @@ import os
 import signal
 import unittest
 
+import programs
 from support import call, tail, wait_until
 from harness import Server, zip_of
 
@@ -74,6 +75,13 @@ class Layers(unittest.TestCase):
                                       "nodejs/node_modules/other/index.js": "module.exports = 'other';"})
         name = self.server.deploy({"app.js": NODE}, "nodejs22.x", Layers=[layer], Timeout=20, Tags={"mayfly:snapshot": "off"})
         self.assertEqual(call(self.client, name)[1], ["own", "other"])
+
+    def test_jars(self):
+        layer = self.publish("jars", {"java/lib/handler.jar": programs.java_jar()})
+        name = self.server.deploy({"nothing": "of its own"}, "java17", "Handler::handle", Layers=[layer], Timeout=20, MemorySize=512,
+                                  Tags={"mayfly:snapshot": "off"})
+        answer, body = call(self.client, name, {"n": 1})
+        self.assertNotIn("FunctionError", answer, body)
 
     def test_a_layer_may_be_the_runtime(self):
         layer = self.publish("runtime", {"bootstrap": (BOOTSTRAP, 0o755)})
