@@ -52,6 +52,7 @@ class Function:
         name = self.config["FunctionName"]
         self.config["FunctionArn"] = "arn:aws:lambda:us-east-1:000000000000:function:" + name
         self.tags, self.versions, self.aliases, self.polls = ask.get("Tags", {}), [], {}, 0
+        self.url, self.policy = None, {}
         self.set_code(ask["Code"]["ZipFile"])
         self.config.update(State="Pending", Version="$LATEST")
         self.version_state, self.version_end, self.polls_of_versions = "Active", "Active", 0
@@ -83,6 +84,7 @@ class FakeServer:
         self.metrics, self.environments, self.images, self.snapshot_default = "", [], [], "auto"
         self.pages = {}                        # below /_mayfly/, signed: path -> answer
         self.queues, self.moves, self.move_polls, self.purged = set(), [], 0, []
+        self.domains = {}
         self.move_end = {"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": 4}
         outer = self
 
@@ -140,6 +142,8 @@ class FakeServer:
             return 200, {"version": "test", "running": {"counts": {}, "environments": self.environments, "stand_ins": {"python3.9": "/usr/bin/python3.11"}}}
         if path == "/_mayfly/snapshots":
             return 200, {"default": self.snapshot_default, "images": 1, "file_bytes": 3 << 20, "resident_bytes": 5 << 20, "versions": self.images}
+        if path.startswith("/_mayfly/domains"):
+            return self.route_domains(request.command, path.partition("/_mayfly/domains")[2][1:], body)
         if urllib.parse.unquote(path) in self.pages:
             return 200, self.pages[urllib.parse.unquote(path)]
         if path.startswith("/_mayfly/"):
@@ -147,6 +151,17 @@ class FakeServer:
         if path == "/":
             return self.route_root(request, json.loads(body) if body[:1] == b"{" else body)
         return self.route_lambda(request, path, query, body, extra)
+
+    def route_domains(self, method, host, body):
+        if method == "GET":
+            return 200, {"domains": [{"host": h, "function": f} for h, f in sorted(self.domains.items())]}
+        if method == "DELETE" and host not in self.domains:
+            raise Fault(404, "ResourceNotFoundException", "There is no host name %s in the table." % host)
+        if method == "PUT":
+            self.domains[host] = json.loads(body)["function"]
+        else:
+            del self.domains[host]
+        return 204, None
 
     def route_root(self, request, ask):
         if isinstance(ask, bytes):
@@ -226,7 +241,20 @@ class FakeServer:
             f.set(ask)
             f.begin_update()
             return 200, f.config
+        if rest[0] in ("url", "policy"):
+            return self.route_url(f, what, ask)
         return self.route_versions(f, what, rest, ask)
+
+    def route_url(self, f, what, ask):
+        if what == "POST policy":
+            if ask["StatementId"] in f.policy:
+                raise Fault(409, "ResourceConflictException", "The statement id provided already exists.")
+            f.policy[ask.pop("StatementId")] = ask
+            return 201, {"Statement": "{}"}
+        if what == "POST url" and f.url:
+            raise Fault(409, "ResourceConflictException", "FunctionUrlConfig exists for this Lambda function")
+        f.url = {**ask, "FunctionUrl": "http://id.lambda-url.us-east-1.localhost:1/"}
+        return 201 if what == "POST url" else 200, f.url
 
     def route_versions(self, f, what, rest, ask):
         if what == "POST versions":

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bin/mayfly/function_url.h"
 #include "bin/mayfly/images.h"
 #include "bin/mayfly/lambda.h"
 #include "bin/mayfly/pack.h"
@@ -35,6 +36,7 @@ static const struct option_row options[] = {
 	{"snapshot", 0, OPTION_CHOICE, "auto|always|off", "whether environments start from an image of the init phase (tag mayfly:snapshot)", 0, 0},
 	{"isolation", 0, OPTION_CHOICE, "environment|invocation", "what an invocation shares: its environment with others, one after the other, or nothing "
 	 "(tag mayfly:isolation)", 0, 0},
+	{"url", 0, OPTION_CHOICE, "none|iam", "give the function a URL that everybody may call, or only whoever signs; prints it too", 0, 0},
 	{"publish", 0, OPTION_FLAG, NULL, "publish a version when all is done, and print its ARN", 0, 0},
 	{"build", 'b', OPTION_FLAG, NULL, "run the folder's \"build\" command of " FUNCTION_FILE " before", 0, 0},
 };
@@ -49,6 +51,7 @@ struct deploy {
 	struct zip zip;
 	bool changed;
 	char *arn;
+	char *url; /* of --url */
 };
 
 /* How a row of function.json and an option become a member of the configuration. */
@@ -407,13 +410,17 @@ static int print_result(struct deploy *d)
 	CLEANUP_JSON json_t *function = NULL;
 	if (lambda_get(d->cli, d->name, NULL, false, &function) < 0)
 		return -1;
-	const json_t *c = json_object_get(function, "Configuration");
+	json_t *c = json_object_get(function, "Configuration");
 	term_progress_end(d->cli);
+	if (d->url)
+		json_object_set_new(c, "FunctionUrl", json_string(d->url));
 	if (d->cli->json)
 		return cli_print_json(c);
 	if (!d->changed)
 		term_hint(d->cli, "%s was up to date", d->name);
 	puts(d->arn ? d->arn : cli_json_text(c, "FunctionArn", d->name));
+	if (d->url)
+		puts(d->url);
 	return 0;
 }
 
@@ -429,6 +436,9 @@ static int deploy(struct deploy *d)
 		return -1;
 	if (args_flag(&d->cli->args, "publish") && publish(d) < 0)
 		return -1;
+	const char *auth = args_text(&d->cli->args, "url");
+	if (auth && function_url_set(d->cli, d->name, auth, &d->url) < 0)
+		return -1;
 	return print_result(d);
 }
 
@@ -441,6 +451,7 @@ static int run(struct cli *cli)
 	json_decref(d.tags);
 	zip_release(&d.zip);
 	free(d.arn);
+	free(d.url);
 	return r;
 }
 
