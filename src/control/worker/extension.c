@@ -268,23 +268,25 @@ void worker_shutdown_late(struct worker *w)
 }
 
 /* They are told when the runtime has ended: what it did last is theirs to report. */
-uint32_t worker_plan_end(struct worker *w, uint32_t *grace_ms)
+bool worker_plan_end(struct worker *w, uint32_t *grace_ms, uint32_t *leavers)
 {
 	const struct extensions *x = w->api.extensions;
 	if (!w->api_open || !x || !x->count)
-		return 0;
-	unsigned external = extensions_external(x);
-	uint32_t leavers = extensions_leavers(x);
-	*grace_ms = external ? EXTERNAL_MS : INTERNAL_MS;
+		return false;
+	*leavers = extensions_leavers(x);
+	*grace_ms = extensions_external(x) ? EXTERNAL_MS : INTERNAL_MS;
 	w->leave_by_wall_ms = clock_wall_ms() + *grace_ms;
 	if (!w->reason)
 		w->reason = w->ordered ? "spindown" : "failure";
-	return leavers;
+	return true;
 }
 
+/* The API stays: a runtime that handles SIGTERM is not to see it go. */
 void worker_begin_end(struct worker *w)
 {
 	runtime_api_mute(&w->api);
+	if (!extensions_leavers(w->api.extensions))
+		return;
 	if (w->begun && !w->runtime_ended)
 		ev_timer_after(w->fleet->deps.loop, &w->timer, RUNTIME_LEFT_NS);
 	else

@@ -264,17 +264,17 @@ void worker_kill(struct worker *w, bool ordered, uint32_t grace_ms)
 		worker_drain_log(w);
 		worker_close_log(w);
 	}
-	uint32_t leavers = worker_plan_end(w, &grace_ms);
-	if (w->api_open && !leavers)
+	uint32_t leavers = 0;
+	w->leaving = worker_plan_end(w, &grace_ms, &leavers);
+	if (w->api_open && !w->leaving)
 		runtime_api_release(&w->api);
-	w->api_open = leavers;
-	w->leaving = grace_ms > 0;
+	w->api_open = w->leaving;
 	ev_timer_stop(&w->timer);
 	if (w->state == WORKER_FROZEN && grace_ms)
 		worker_set_frozen(w, false);
 	worker_set_state(w, WORKER_STOPPING);
 	launcher_kill(w->fleet->deps.launcher, w->env_id, grace_ms, leavers);
-	if (leavers)
+	if (w->leaving)
 		worker_begin_end(w);
 	if (!ordered && w->init_ns)
 		w->fleet->events->on_stopping(w->fleet->arg, w);

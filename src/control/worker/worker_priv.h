@@ -69,9 +69,10 @@ bool worker_extensions_busy(const struct worker *w);
 /* Instead of the report: worker_report_late writes it, and lets go of an invocation that waits for it (w->invocation). */
 void worker_keep_report(struct worker *w, const struct log_report *report);
 void worker_report_late(struct worker *w, const char *status, const char *log_type); /* nothing kept: nothing */
-/* How the environment's end goes, before it is ordered: who is to be told, and the time for it (untouched without extensions). */
-uint32_t worker_plan_end(struct worker *w, uint32_t *grace_ms);
-void worker_begin_end(struct worker *w);     /* it is ordered; there is somebody to tell */
+/* How the environment's end goes, before it is ordered: who is to be told, and the time for it. False: there are no extensions, and nothing
+ * was set. */
+bool worker_plan_end(struct worker *w, uint32_t *grace_ms, uint32_t *leavers);
+void worker_begin_end(struct worker *w);     /* it is ordered */
 void worker_shutdown_late(struct worker *w); /* its timer: nothing was heard of the runtime's end */
 
 const struct runtime_api_events *worker_api_events(void);
