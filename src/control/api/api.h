@@ -57,6 +57,7 @@ struct api_deps {
 	 * lives during the call. NULL: those operations answer 501. */
 	void (*logs_call)(void *arg, struct str operation, const json_t *body, api_answer_cb *cb, void *answer);
 	void *logs_arg;
+	struct logs *logs;            /* for StartLiveTail; NULL: 501 */
 	/* Prometheus text. NULL: /_mayfly/metrics answers 501. */
 	void (*metrics_text)(void *arg, struct buf *out);
 	void *metrics_arg;

@@ -118,6 +118,7 @@ struct api_call {
 
 	struct str page;         /* /_mayfly/ only */
 	struct download *download;
+	struct live_session *live; /* StartLiveTail, once it streams */
 
 	/* Invoke only. */
 	struct invocation inv;
@@ -132,6 +133,7 @@ struct api {
 	struct sigv4_keys *keys;
 	struct list calls, free_calls;
 	unsigned free_count;
+	unsigned live_sessions;
 };
 
 struct str api_param(const struct api_call *call, const char *name); /* of the path; p NULL: none */
@@ -220,8 +222,6 @@ bool api_service_gone(struct api_call *call);
 /* -1: answered. For those whose operation is known only behind the body. */
 int api_authorize(struct api_call *call);
 
-/* Handlers that routes.def does not name. */
-void api_sts(struct api_call *call);
 /* ---- url.c: requests to function URLs go through the door as Invoke does, with call->url ---- */
 enum api_url_found {
 	API_URL_NONE,  /* it is for the API */
@@ -242,7 +242,11 @@ void api_url_free(struct api_call *call);
 bool api_domains_known(struct api_call *call, const struct http_request *req);
 bool api_domains(struct api_call *call); /* false: the operation is none of these */
 
+/* Handlers that routes.def does not name. */
+void api_sts(struct api_call *call);
 void api_logs(struct api_call *call);
+void api_live_tail(struct api_call *call);
+void api_live_tail_drop(struct api_call *call); /* its session, if any; the call stays */
 void api_mayfly(struct api_call *call);
 /* Served (answered) without a signature; false: it needs one. */
 bool api_mayfly_open(struct api_call *call, const struct http_request *req);
@@ -255,11 +259,11 @@ bool api_mayfly_known(struct api_call *call, const struct http_request *req);
 	X(create_alias) X(get_alias) X(list_aliases) X(update_alias) X(delete_alias) X(invoke) \
 	X(put_function_concurrency) X(get_function_concurrency) X(delete_function_concurrency) \
 	X(list_tags) X(tag_resource) X(untag_resource) X(get_account_settings) \
+	X(create_function_url_config) X(update_function_url_config) X(delete_function_url_config) \
 	X(get_policy) X(get_function_code_signing_config) X(get_function_url_config) X(list_function_url_configs) \
 	X(get_function_event_invoke_config) X(put_function_event_invoke_config) X(update_function_event_invoke_config) \
 	X(delete_function_event_invoke_config) X(list_function_event_invoke_configs) X(list_event_source_mappings) \
 	X(get_event_source_mapping) X(get_provisioned_concurrency_config) X(list_provisioned_concurrency_configs) \
-	X(create_function_url_config) X(update_function_url_config) X(delete_function_url_config) \
 	X(get_runtime_management_config) X(get_function_recursion_config) X(get_function_scaling_config) X(list_layers) X(publish_layer_version) X(get_layer_version_by_arn) \
 	X(delete_layer_version) X(add_layer_version_permission) X(remove_layer_version_permission) X(get_layer_version_policy) \
 	X(list_layer_versions) X(get_layer_version) X(list_code_signing_configs) X(get_code_signing_config) \

@@ -5,7 +5,6 @@
 #include "control/api/api_priv.h"
 #include "control/api/rules.h"
 #include "control/function/layer.h"
-#include "control/logs/logs.h"
 #include "core/base/cleanup.h"
 #include "core/json/value.h"
 #include "core/spec/arn.h"
@@ -233,21 +232,29 @@ static bool check_dead_letter(struct api_call *call)
 	return false;
 }
 
-/* Said here, since no environment of such a function could start. */
-static bool check_logging(struct api_call *call)
+static struct str logging_of(const json_t *config, const char *key)
 {
-	struct str group = json_value_text(json_object_get(json_object_get(call->json, "LoggingConfig"), "LogGroup"));
-	if (!group.p || log_group_name_fits(group))
+	return json_value_text(json_object_get(json_object_get(config, "LoggingConfig"), key));
+}
+
+/* Levels belong to the format JSON, which an update need not name again. */
+static bool check_logging(struct api_call *call, const struct function_ref *ref, bool create)
+{
+	struct str format = logging_of(call->json, "LogFormat");
+	if (!logging_of(call->json, "ApplicationLogLevel").p && !logging_of(call->json, "SystemLogLevel").p)
 		return true;
-	api_fail(call, ERR_INVALID, "The log group name is too long for this server, which takes at most 252 characters (# counts as "
-	         "three): " STR_FMT, STR_ARG(group));
+	CLEANUP_JSON json_t *now = create || format.p ? NULL : registry_show(call->api->deps.registry, ref->name, STR_NULL, NULL);
+	if (str_eqz(format.p ? format : logging_of(now, "LogFormat"), "JSON") || (!create && !format.p && !now)) /* no function: said later */
+		return true;
+	api_fail(call, ERR_INVALID, "LogLevel is not supported when LogFormat is set to \"Text\". Remove LogLevel from your request or change the "
+	         "LogFormat to \"Json\" and try again.");
 	return false;
 }
 
 bool api_check_configuration(struct api_call *call, const struct function_ref *ref, bool create)
 {
 	return (!create || (check_package(call) && api_check_signing(call))) && api_check_offered(call) && check_runtime(call) &&
-	       check_variables(call) && check_layers(call) && check_logging(call) && check_dead_letter(call) &&
+	       check_variables(call) && check_layers(call) && check_logging(call, ref, create) && check_dead_letter(call) &&
 	       check_tenancy(call, ref, create) && api_check_tags(call, json_object_get(call->json, "Tags"));
 }
 

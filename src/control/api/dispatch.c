@@ -92,6 +92,8 @@ void api_logs(struct api_call *call)
 	struct api_deps *deps = &call->api->deps;
 	if (call->bad_body.code)
 		api_fail_type(call, 400, "SerializationException", "message", call->bad_body.msg, NULL);
+	else if (deps->logs && str_eqz(call->operation, "StartLiveTail"))
+		api_live_tail(call);
 	else if (deps->logs_call)
 		deps->logs_call(deps->logs_arg, call->operation, call->json, on_logs_answer, call);
 	else

@@ -56,6 +56,8 @@ void api_call_free(struct api_call *call)
 	http_blob_release(&call->body);
 	http_blob_release(&call->zip);
 	api_chunks_free(call);
+	api_live_tail_drop(call);
+	api_url_free(call);
 	list_remove(&call->link);
 	if (api->free_count >= API_FREE_CALLS) {
 		arena_release(&call->arena);
@@ -209,10 +211,10 @@ static int verify(struct api_call *call, const unsigned char *body_sha256)
 		return -1;
 	}
 	call->verified = true;
-	return call->row && !call->operation.p ? 0 : authorize(call, who); /* a form's operation may be in its body: api_authorize */
-}
 	if (call->url)
 		return api_url_authorize(call, who);
+	return call->row && !call->operation.p ? 0 : authorize(call, who); /* a form's operation may be in its body: api_authorize */
+}
 
 int api_authorize(struct api_call *call)
 {
@@ -222,19 +224,19 @@ int api_authorize(struct api_call *call)
 
 /* ---- the body ---- */
 
-static int check_body(struct api_call *call)
-{
 /* All but those that come to a function URL without authentication. */
 static bool is_signed(const struct api_call *call)
 {
 	return !call->url || api_url_signed(call);
 }
 
+static int check_body(struct api_call *call)
+{
 	struct error err = {0};
-	if (!call->verified)
-		return verify(call, call->body_sha256);
 	if (!is_signed(call))
 		return 0;
+	if (!call->verified)
+		return verify(call, call->body_sha256);
 	if (sigv4_check_body(&call->auth, call->body_sha256, &call->arena, &err) == 0)
 		return 0;
 	fail_auth(call, &err);
@@ -325,10 +327,10 @@ static void on_body(struct http_conn *conn, struct http_request *req, enum http_
 		return;
 	if (result == HTTP_BODY_TOO_LARGE) {
 		fail_too_large(call, req);
-	} else if (result == HTTP_BODY_NO_ROOM) {
-		api_fail_type(call, 429, "TooManyRequestsException", "message", "Rate Exceeded.",
 	} else if (result == HTTP_BODY_NO_ROOM && call->url) {
 		api_url_too_large(call, true);
+	} else if (result == HTTP_BODY_NO_ROOM) {
+		api_fail_type(call, 429, "TooManyRequestsException", "message", "Rate Exceeded.",
 		              "ConcurrentInvocationLimitExceeded");
 	} else if (req->body.n > API_INLINE_BYTES || call->chunks) {
 		take_large(call);
@@ -363,8 +365,6 @@ static uint64_t body_limit(const struct api_call *call)
 	return call->route && call->route->flags & ROUTE_CODE ? API_CODE_BODY_MAX : API_JSON_BODY_MAX;
 }
 
-static void on_request(struct http_conn *conn, struct http_request *req)
-{
 /* Rights at the head, where the signature allows; then the body. */
 static void read_body(struct api_call *call)
 {
@@ -374,19 +374,21 @@ static void read_body(struct api_call *call)
 	http_read_body(call->conn, call->chunks ? api_chunks_limit(call->body_max) : call->body_max);
 }
 
+static void on_request(struct http_conn *conn, struct http_request *req)
+{
 	struct api *api = http_conn_server(conn)->arg;
 	struct api_call *call = call_new(api, conn);
 	if (!call) {
 		http_reply(conn, &(struct http_reply){.status = 500, .close = true});
 		return;
 	}
-	choose_service(call, req);
-	if (call->service == SERVICE_MAYFLY && api_mayfly_open(call, req))
 	enum api_url_found found = api_url_take(call, req);
 	if (found == API_URL_FOUND && (!api_url_signed(call) || parse_signature(call, req) == 0))
 		read_body(call);
 	if (found != API_URL_NONE)
 		return;
+	choose_service(call, req);
+	if (call->service == SERVICE_MAYFLY && api_mayfly_open(call, req))
 		return;
 	if (req->query.n && read_query(call, req->query) < 0) {
 		api_fail(call, ERR_INVALID, "The query string is malformed or has more than %d parameters.", API_QUERY_MAX);
@@ -422,7 +424,7 @@ static void on_gone(struct http_conn *conn, enum http_gone why)
 	api_stream_flow(call);
 	if (call->download)
 		api_download_gone(call);
-	else if (!call->working || (call->row && api_service_gone(call)))
+	else if (!call->working || call->live || (call->row && api_service_gone(call)))
 		api_call_free(call);
 }
 

@@ -290,12 +290,6 @@ static void find_end(struct log_group *g)
 	g->since_ms = g->index.count ? g->index.streams[0].created_ms : 0;
 }
 
-bool log_group_name_fits(struct str name)
-{
-	char folder[256];
-	return name.n <= LOG_GROUP_NAME_MAX && folder_encode(folder, name) == 0;
-}
-
 static struct log_group *new_group(struct logs *l, struct str name, struct error *err)
 {
 	CLEANUP_FREE struct log_group *g = calloc(1, sizeof *g);

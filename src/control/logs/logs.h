@@ -55,8 +55,6 @@ void logs_get_stats(const struct logs *l, struct logs_stats *out);
 
 /* ---- writing ---- */
 
-/* Whether a group of this name can be made: AWS takes 512 characters, a folder's name here has 252, '#' counting as three. */
-bool log_group_name_fits(struct str name);
 /* A new stream of the version's log group, named as Lambda does: YYYY/MM/DD/[version]<32 hex>, with the function's name
  * before the bracket in a log group that is not its own. The version is referenced. NULL only without memory, or when the
  * group's folder cannot be made because its name is impossible: a disk that refuses costs lines, not the environment. */

@@ -17,7 +17,7 @@ struct group_meta {
 	char name[LOG_GROUP_NAME_MAX + 1]; /* a folder whose name is a hash says here whose it is */
 	int64_t created_ms;                /* 0: not known */
 	unsigned retention_days;           /* 0: the server's */
-	char class_name[16], kms_key[257]; /* "": not said */
+	char class_name[24], kms_key[257]; /* "": not said */
 	bool protected;
 	json_t *tags;                      /* an object of strings, or NULL */
 };
