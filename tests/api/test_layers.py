@@ -2,11 +2,17 @@
 import base64
 import hashlib
 import json
+import os
 import re
+import signal
+import threading
+import unittest
 import urllib.request
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from api_case import ACCOUNT, ApiCase, REGION, ZIP, ZIP2, main, needs_server, unique
-from harness import zip_of
+from harness import Server, zip_of
 
 LAYER = "arn:aws:lambda:%s:%s:layer:" % (REGION, ACCOUNT)
 NONE = "The resource you requested does not exist."
@@ -281,6 +287,42 @@ class Functions(LayerCase):
         self.refuses("Function code combined with layers exceeds the maximum allowed size of 262144000 bytes. The actual size is 262144002 "
                      "bytes.", self.client.create_function, FunctionName=unique(), Runtime="python3.11", Handler="a.b", Code={"ZipFile": half},
                      Role="arn:aws:iam::000000000000:role/any", Layers=[LAYER + name + ":1"])
+
+
+class Killed(unittest.TestCase):
+    def test_killed_while_layers_are_published(self):
+        """What was acknowledged is there, under its number, and what was not is there whole or not at all."""
+        acknowledged = {}
+        with Server() as server:
+            for _ in range(2):
+                self.publish_until_killed(server, acknowledged)
+                server.start()
+                client = server.client()
+                found = {row["Version"]: client.get_layer_version_by_arn(Arn=row["LayerVersionArn"])["Content"]["CodeSha256"]
+                         for page in client.get_paginator("list_layer_versions").paginate(LayerName="l") for row in page["LayerVersions"]}
+                self.assertEqual({n: found.get(n) for n in acknowledged}, acknowledged)
+                self.assertLessEqual(len(found) - len(acknowledged), 2)
+                self.assertEqual(len(os.listdir(os.path.join(server.data, "code"))), len(set(found.values())))
+
+    def publish_until_killed(self, server, acknowledged):
+        client, enough = server.client(), threading.Event()
+
+        def publish():
+            for i in range(100000):
+                try:
+                    content = zip_of({"n": "%d %d" % (len(acknowledged), i)})
+                    made = client.publish_layer_version(LayerName="l", Content={"ZipFile": content})
+                except (BotoCoreError, ClientError):
+                    return
+                acknowledged[made["Version"]] = made["Content"]["CodeSha256"]
+                if i == 5:
+                    enough.set()
+        thread = threading.Thread(target=publish)
+        thread.start()
+        self.assertTrue(enough.wait(60))
+        server.stop(signal.SIGKILL)
+        thread.join(60)
+        self.assertFalse(thread.is_alive())
 
 
 if __name__ == "__main__":
