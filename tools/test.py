@@ -3,11 +3,13 @@
 
     tools/test.py [--list] [--build DIR] [--jobs N] [PART...]
 
-Add a suite = one row in SUITES. A suite's own output goes to BUILD/test-logs/NAME.log; a failing one's is shown. The
+Add a suite = one row in SUITES. A suite's own output goes to BUILD/test-logs/NAME.log; a failing one's is shown. Suites of
+tests that start servers run file by file, each a process, since they mostly wait: whoever is free takes the next file. The
 closing line is `N passed, N failed` (`, N skipped`); the exit status is 0 only when nothing failed and no suite was empty.
 """
 import argparse
 import concurrent.futures
+import glob
 import json
 import os
 import re
@@ -26,10 +28,10 @@ class Suite:
     name: str
     kind: str                  # script | counted | meson | python: how to run it and how to count its cases
     where: str                 # command, meson suite, or folder of test_*.py
-    limit_seconds: int = 120
+    limit_seconds: int = 120   # of a server suite: for each file
     alone: bool = False        # nothing else runs meanwhile (it measures, fills the machine, or takes fixed ports)
-    server: bool = False       # starts servers of its own, which mostly wait: two such suites at a time
-    pattern: str = "test_*.py" # of a python suite's files
+    server: bool = False       # of tests that start servers of their own: its files run beside each other, and beside other suites'
+    slow: tuple = ()           # of its files, the slowest ones: they begin, so that none is the last
     help: str = ""
 
 
@@ -43,13 +45,14 @@ SUITES = [
     Suite("sim", "meson", "sim", 300, help="scheduler and states under a fake clock with seeded faults"),
     Suite("runtimes", "python", "tests/runtimes", 300, help="the bootstraps against a strict mock of the Runtime API"),
     Suite("cli", "python", "tests/cli", 300, help="the command line against a small server of its own"),
-    Suite("api", "python", "tests/api", 600, server=True, help="AWS SDK and CLI against the server"),
+    Suite("api", "python", "tests/api", 300, server=True, help="AWS SDK and CLI against the server"),
     Suite("sandbox", "python", "tests/sandbox", 300, alone=True, help="escapes and limits"),
     Suite("snapshot", "python", "tests/snapshot", 240, alone=True, help="processes of every language, saved and restored"),
     Suite("vm", "counted", "tests/vm/run --build {build} --optional", 420, alone=True,
           help="cgroup v2 in an emulated guest, where one can be made"),
-    Suite("e2e", "python", "tests/e2e", 900, server=True, pattern="test_[!s]*.py", help="README's commands, kill -9, the JavaScript SDK"),
-    Suite("e2e-s", "python", "tests/e2e", 900, server=True, pattern="test_s*.py", help="snapshots, SDKs inside functions, start and stop"),
+    Suite("e2e", "python", "tests/e2e", 300, server=True,
+          slow=("snapshot", "snapshot_memory", "snapshot_soak", "load", "races", "runtimes", "events_kill", "snapshot_faults", "crash", "bad_functions"),
+          help="README's commands, kill -9, snapshots, SDKs of every language"),
 ]
 
 
@@ -115,8 +118,8 @@ def command_meson(suite, options):
             "--logbase", "test-%s" % suite.name, "--num-processes", str(options.jobs)]
 
 
-def command_python(suite, options):
-    return [options.python, "-B", "-m", "unittest", "discover", "-v", "-s", suite.where, "-p", suite.pattern]
+def command_python(suite, options, files="test_*.py"):
+    return [options.python, "-B", "-m", "unittest", "discover", "-v", "-s", suite.where, "-p", files]
 
 
 KINDS = {
@@ -180,6 +183,65 @@ def run_suite(suite, options):
     return result
 
 
+def add_file(result, name, status, text):
+    """One file of a server suite. What is no failure of a test, but no good end either, counts as one."""
+    part = Result(result.suite)
+    count_python(part, status, text, None)
+    if status == -1:
+        result.notes.append("%s: stopped after %d s" % (name, result.suite.limit_seconds))
+    elif not part.passed + part.failed + part.skipped:
+        result.notes.append("%s: no tests were found" % name)
+    if not part.failed and (status or not part.passed + part.skipped):
+        part.failed = 1
+    result.passed, result.failed, result.skipped = result.passed + part.passed, result.failed + part.failed, result.skipped + part.skipped
+
+
+def run_file(suite, path, options):
+    """(name, seconds, status, output) of one file of a server suite."""
+    name = os.path.basename(path)[len("test_"):-len(".py")]
+    log = os.path.join(options.build, "test-logs", "%s-%s.log" % (suite.name, name))
+    start = time.monotonic()
+    status = run_command(command_python(suite, options, os.path.basename(path)), options.env, log, suite.limit_seconds)
+    with open(log, encoding="utf-8", errors="replace") as f:
+        text = f.read()
+    os.unlink(log)
+    return name, time.monotonic() - start, status, text
+
+
+def files_of(suite):
+    """Slow ones first; the others as they are called."""
+    paths = sorted(glob.glob(os.path.join(ROOT, suite.where, "test_*.py")))
+    order = ["test_%s.py" % name for name in suite.slow]
+    return sorted(paths, key=lambda p: order.index(os.path.basename(p)) if os.path.basename(p) in order else len(order))
+
+
+def join_files(suite, done, options):
+    """The suite's result of its files'. Failing files come last in the log: its end is what is shown."""
+    result = Result(suite, log=os.path.join(options.build, "test-logs", suite.name + ".log"))
+    if not done:
+        result.failed, result.notes = 1, ["no tests were found"]
+    text = ""
+    for name, seconds, status, said in sorted(done, key=lambda d: (d[2] != 0, -d[1])):
+        add_file(result, name, status, said)
+        result.seconds += seconds
+        text += "==== test_%s.py: %.1f s\n%s\n" % (name, seconds, said)
+    with open(result.log, "w", encoding="utf-8") as f:
+        f.write(text)
+    report(result, text)
+    return result
+
+
+def run_servers(suites, options):
+    """File by file, one more at a time than other suites. Their seconds are the sum over files that ran beside each other."""
+    with concurrent.futures.ThreadPoolExecutor(options.jobs + 1) as pool:
+        work = [(suite, path) for suite in sorted(suites, key=lambda s: not s.slow) for path in files_of(suite)]
+        under_way = [(suite, pool.submit(run_file, suite, path, options)) for suite, path in work]
+        try:
+            return [join_files(suite, [f.result() for s, f in under_way if s is suite], options) for suite in suites]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # after a signal nothing more begins
+
+
 def report(result, text):
     skipped = ", %d skipped" % result.skipped if result.skipped else ""
     notes = "  (%s)" % "; ".join(result.notes) if result.notes else ""
@@ -192,10 +254,9 @@ def report(result, text):
 
 
 def run_all(suites, options):
-    results = []
-    for some, jobs in (([s for s in suites if not s.alone and not s.server], options.jobs), ([s for s in suites if s.server], 2)):
-        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-            results += pool.map(lambda s: run_suite(s, options), some)
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        results = list(pool.map(lambda s: run_suite(s, options), [s for s in suites if not s.alone and not s.server]))
+    results += run_servers([s for s in suites if s.server], options)
     for suite in suites:
         if suite.alone:
             results.append(run_suite(suite, options))

@@ -54,6 +54,7 @@ class Server:
             os.chmod(self.data, 0o755)
         self.process = None
         self.url = None
+        self._deployer = None
         self.errors = os.path.join(self.data + ".log")
         if start:
             try:
@@ -140,6 +141,12 @@ class Server:
         return boto3.client(service, endpoint_url=self.url, region_name="us-east-1", aws_access_key_id=key,
                             aws_secret_access_key=secret, config=Config(**settings))
 
+    def deployer(self):
+        """A client for deploy's use alone: making one takes longer than what it is made for."""
+        if self._deployer is None or self._deployer.meta.endpoint_url != self.url:
+            self._deployer = self.client()
+        return self._deployer
+
     def environ(self):
         """For the AWS CLI and other programs."""
         key, secret = self.credentials()
@@ -169,9 +176,9 @@ class Server:
 
     def deploy(self, files, runtime="python3.11", handler="app.handler", name=None, **settings):
         """Creates a function from files (a dict) or a package (bytes), waits until it is Active, returns its name."""
-        client = self.client()
+        client = self.deployer()
         name = name or "f-" + uuid.uuid4().hex[:12]
         package = files if isinstance(files, bytes) else zip_of(files)
         client.create_function(FunctionName=name, Runtime=runtime, Handler=handler, Role=ROLE, Code={"ZipFile": package}, **settings)
-        client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 200})
+        client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.01, "MaxAttempts": 1000})
         return name

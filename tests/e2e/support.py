@@ -4,6 +4,7 @@ Downloads and compiled programs are kept in BUILD/e2e-cache, so that a second ru
 skips the tests that need it, with the reason.
 """
 import base64
+import fcntl
 import hashlib
 import io
 import json
@@ -25,17 +26,19 @@ NPM_SECONDS = 150
 def cached(kind, key, make):
     """The path that make(path) filled once for this key; it appears whole or not at all."""
     path = os.path.join(CACHE, "%s-%s" % (kind, hashlib.sha256(key.encode()).hexdigest()[:16]))
-    if os.path.exists(path):
-        return path
     os.makedirs(CACHE, exist_ok=True)
-    folder = tempfile.mkdtemp(prefix="new-", dir=CACHE)
-    try:
-        made = os.path.join(folder, "made")
-        make(made)
-        os.rename(made, path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return path
+    with open(path + ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another file's tests may make the same
+        if os.path.exists(path):
+            return path
+        folder = tempfile.mkdtemp(prefix="new-", dir=CACHE)
+        try:
+            made = os.path.join(folder, "made")
+            make(made)
+            os.rename(made, path)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return path
 
 
 def npm(*packages):

@@ -212,6 +212,23 @@ class Runner(unittest.TestCase):
         self.assertEqual(self.count("Ran 0 tests in 0.0s\n\nFAILED (errors=1)\n"), (0, 1, 0))
         self.assertEqual(self.count("Traceback\n"), (0, 0, 0))
 
+    def test_files_of_a_server_suite(self):
+        ok, bad, none = "Ran 3 tests in 1s\n\nOK (skipped=1)\n", "Ran 2 tests in 1s\n\nFAILED (errors=1)\n", "Ran 0 tests in 0s\n\nOK\n"
+        for files, expected in ((((ok, 0), (bad, 1)), (3, 1, 1)), (((ok, 0), ("", -1)), (2, 1, 1)), (((ok, 1),), (2, 1, 1)),
+                                (((ok, 0), (none, 0)), (2, 1, 1)), (((ok, 0), ("Traceback\n", 1)), (2, 1, 1)), ((), (0, 0, 0))):
+            result = self.runner.Result(self.runner.Suite("e2e", "python", "tests/e2e"))
+            for text, status in files:
+                self.runner.add_file(result, "x", status, text)
+            self.assertEqual((result.passed, result.failed, result.skipped), expected, files)
+
+    def test_every_file_runs_once(self):
+        for suite in self.runner.SUITES:
+            if suite.server:
+                names = [os.path.basename(path) for path in self.runner.files_of(suite)]
+                there = [name for name in os.listdir(os.path.join(ROOT, suite.where)) if name.startswith("test_") and name.endswith(".py")]
+                self.assertEqual(sorted(names), sorted(there))
+                self.assertEqual(names[:len(suite.slow)], ["test_%s.py" % name for name in suite.slow])
+
 
 if __name__ == "__main__":
     unittest.main()
