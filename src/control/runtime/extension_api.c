@@ -32,6 +32,7 @@ static struct extensions *need_table(struct runtime_api *api)
 	if (!api->extensions)
 		api->extensions = calloc(1, sizeof *api->extensions);
 	ASSERT(api->extensions);
+	api->server.config = &runtime_extended_http_config;
 	return api->extensions;
 }
 

@@ -5,17 +5,20 @@
 
 #include "core/base/cleanup.h"
 
-const struct http_config runtime_api_http_config = {
-	.limits = {.head_max_bytes = 65536, .target_max_bytes = 2048, .headers_max = 64},
-	.trailers_max_bytes = 65536,
-	.arena_max_bytes = 65536,
-	.discard_max_bytes = 65536,
-	.queue_high_bytes = 1 << 20,
-	.conns_max = 64, /* a runtime, ten extensions, what they park and send */
-	.body_timeout_ms = 0, /* the invocation's own timeout ends it */
-	.local = true,
-	/* No Date: our bootstraps compare the acknowledgement byte by byte. */
-};
+#define CONFIG(conns) { \
+	.limits = {.head_max_bytes = 65536, .target_max_bytes = 2048, .headers_max = 64}, \
+	.trailers_max_bytes = 65536, \
+	.arena_max_bytes = 65536, \
+	.discard_max_bytes = 65536, \
+	.queue_high_bytes = 1 << 20, \
+	.conns_max = conns, \
+	.body_timeout_ms = 0, /* the invocation's own timeout ends it */ \
+	.local = true, \
+	/* No Date: our bootstraps compare the acknowledgement byte by byte. */ \
+}
+
+const struct http_config runtime_api_http_config = CONFIG(8);
+const struct http_config runtime_extended_http_config = CONFIG(2 + 3 * EXTENSIONS_MAX);
 
 static struct runtime_api *api_of(struct http_conn *conn)
 {

@@ -61,6 +61,9 @@ bool runtime_take_trailer_error(struct http_request *req, struct http_blob *blob
 
 /* ---- extension_api.c ---- */
 
+/* With extensions there are more connections: each parks one, and sends over others. */
+extern const struct http_config runtime_extended_http_config;
+
 #define EXTENSION_ID_HEADER "Lambda-Extension-Identifier"
 
 runtime_handle runtime_on_extension_register, runtime_on_extension_next, runtime_on_extension_init_error, runtime_on_extension_exit_error;
