@@ -85,6 +85,10 @@ void api_create_function_url_config(struct api_call *call)
 	struct function_ref ref;
 	if (!target_of(call, &ref))
 		return;
+	if (api_has_tenants(call, &ref)) { /* who calls a URL names no tenant */
+		api_fail(call, ERR_INVALID, "Function URLs are not supported for functions with tenancy configuration.");
+		return;
+	}
 	tidy(call->json);
 	registry_url_create(call->api->deps.registry, ref.name, ref.qualifier, call->json, on_created, call);
 }
