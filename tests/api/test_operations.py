@@ -112,7 +112,8 @@ def violations(shape, path, location=None):
             yield broken([], "Member must have length greater than or equal to %d" % low)
         item = shape.member
         if item.type_name == "string" and (item.metadata.get("enum") or item.metadata.get("pattern")):
-            yield broken(["~ "], "Member must satisfy constraint: [")
+            bad = "~ " if item.metadata.get("max", 9999) > 2048 else "x" * (item.metadata["max"] + 1)
+            yield broken([bad], "Member must satisfy constraint: [")
         elif item.type_name == "structure" and len(path) < LEVELS:
             yield from members(item, path + [(None, value_of(item))])
     elif kind == "map" and shape.key.metadata.get("pattern"):
