@@ -36,6 +36,7 @@ def ask(method, path, body=None, **headers):
     api.request(method, path, body and json.dumps(body), headers)
     r = api.getresponse()
     return r.status, r.read().decode(), r.headers
+print("recording", flush=True)
 name = os.path.basename(__file__)
 _, _, got = ask("POST", "/2020-01-01/extension/register", {"events": ["INVOKE", "SHUTDOWN"]}, **{"Lambda-Extension-Name": name})
 me = {"Lambda-Extension-Identifier": got["Lambda-Extension-Identifier"]}
@@ -102,7 +103,7 @@ class Telemetry(unittest.TestCase):
         return found[0]
 
     def test_a_life_over_http(self):
-        name = self.deploy("/2022-07-01/telemetry", "2022-12-13", HTTP, ["platform", "function"], waits=True)
+        name = self.deploy("/2022-07-01/telemetry", "2022-12-13", HTTP, ["platform", "function", "extension"], waits=True)
         got, request = self.two(name)
         records = got["records"]
         (bad, bad_body), ok, (late, late_body) = got["answers"]
@@ -118,7 +119,8 @@ class Telemetry(unittest.TestCase):
         self.assertEqual((start["initializationType"], start["phase"], start["functionName"], start["functionVersion"]),
                          ("on-demand", "init", name, "$LATEST"))
         self.assertEqual(self.one(records, "platform.telemetrySubscription"),
-                         {"name": "recorder.py", "state": "Subscribed", "types": ["platform", "function"]})
+                         {"name": "recorder.py", "state": "Subscribed", "types": ["platform", "function", "extension"]})
+        self.assertEqual([r["record"] for r in records if r["type"] == "extension"], ["recording\n"])
         self.assertEqual(self.one(records, "platform.extension"), {"name": "recorder.py", "state": "Ready", "events": ["INVOKE", "SHUTDOWN"]})
         done = self.one(records, "platform.runtimeDone", request)
         self.assertEqual(done["status"], "success")

@@ -132,4 +132,20 @@ TEST(what_a_done_says)
 	fixture_release(&x);
 }
 
-TESTS(T(everything_is_heard_in_either_format), T(what_a_done_says))
+TEST(lines_of_two_sources_do_not_mix)
+{
+	struct fixture x;
+	struct heard h = {.text = ""};
+	fixture_init(&x, 1 << 20);
+	struct log_stream *s = logs_open_stream(x.logs, &x.version, NULL);
+	log_stream_observe(s, &observer, &h);
+	log_stream_output(s, "func", 4);
+	log_stream_extension_output(s, "ext", 3);
+	log_stream_output(s, "tion\n", 5);
+	log_stream_extension_output(s, "ension\nrest", 11);
+	log_stream_close(s); /* what is not ended is an event too */
+	CHECK_STR(h.text, "function function\nextension extension\nextension res\n"); /* on_line cuts the last byte */
+	fixture_release(&x);
+}
+
+TESTS(T(lines_of_two_sources_do_not_mix), T(everything_is_heard_in_either_format), T(what_a_done_says))

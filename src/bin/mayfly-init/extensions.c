@@ -48,14 +48,14 @@ static char **environment(char **from)
 	return list;
 }
 
-void init_extensions_start(struct init *init)
+void init_extensions_start(struct init *init, int log_fd)
 {
 	const struct launch *l = &init->launch;
 	char path[sizeof FOLDER + 256];
 	for (unsigned i = 0; i < l->extensions; i++) {
 		char *argv[] = {path, NULL};
 		int n = snprintf(path, sizeof path, FOLDER "%s", l->extension[i]);
-		int failed = (size_t)n < sizeof path ? init_spawn(&init->extension[i], argv, environment(l->envp)) : ENAMETOOLONG;
+		int failed = (size_t)n < sizeof path ? init_spawn(&init->extension[i], argv, environment(l->envp), log_fd) : ENAMETOOLONG;
 		init->extensions = i + 1;
 		if (!failed)
 			continue;

@@ -22,12 +22,12 @@ struct init {
 };
 
 /* Returns the errno of a failed exec, or 0. */
-int init_spawn(pid_t *pid, char **argv, char **envp);
+int init_spawn(pid_t *pid, char **argv, char **envp, int log_fd);
 void init_tell(uint32_t who, enum ipc_exit how, int status, bool last);
 _Noreturn void init_finish(enum ipc_exit how, int status);
 
 /* extensions.c */
-void init_extensions_start(struct init *init);
+void init_extensions_start(struct init *init, int log_fd);
 void init_extensions_leave(struct init *init, uint32_t leavers);
 void init_extensions_ended(struct init *init, pid_t pid, enum ipc_exit how, int status);
 int init_extensions_wait_ms(const struct init *init); /* for poll */

@@ -81,12 +81,12 @@ static char **command(struct launch *l, int chosen, char *wrapper, char **room)
 }
 
 /* In the child, which shares our memory until it executes something: nothing of ours may change but *failed. */
-static void become(char **argv, char **envp, volatile int *failed)
+static void become(char **argv, char **envp, int log_fd, volatile int *failed)
 {
 	sigset_t none;
 	sigemptyset(&none);
-	dup2(WIRE_LOG_FD, 1);
-	dup2(WIRE_LOG_FD, 2);
+	dup2(log_fd, 1);
+	dup2(log_fd, 2);
 	close(WIRE_LOG_FD);
 	close(WIRE_SOCKET_FD);
 	setsid();
@@ -97,12 +97,12 @@ static void become(char **argv, char **envp, volatile int *failed)
 }
 
 /* By itself, so that no variable of the caller lives in registers across vfork. */
-__attribute__((noinline)) int init_spawn(pid_t *pid, char **argv, char **envp)
+__attribute__((noinline)) int init_spawn(pid_t *pid, char **argv, char **envp, int log_fd)
 {
 	volatile int failed = 0;
 	*pid = vfork();
 	if (*pid == 0)
-		become(argv, envp, &failed);
+		become(argv, envp, log_fd, &failed);
 	return *pid < 0 ? errno : failed;
 }
 
@@ -116,7 +116,7 @@ static void start(struct init *init, struct launch *l)
 		init_finish(EXIT_EXEC_FAILED, why);
 	if (chdir("/var/task") < 0)
 		init_finish(EXIT_EXEC_FAILED, errno);
-	int failed = init_spawn(&init->runtime, command(l, chosen, wrapper, room), l->envp);
+	int failed = init_spawn(&init->runtime, command(l, chosen, wrapper, room), l->envp, WIRE_LOG_FD);
 	if (failed && wrapper)
 		init_finish(EXIT_CODE, failed == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
 	if (failed)
@@ -133,13 +133,15 @@ static void begin(struct init *init)
 	launch_release(&init->launch);
 }
 
-static void start_from(struct init *init, int launch_fd)
+static void start_from(struct init *init, int launch_fd, int extension_log_fd)
 {
 	struct error why = {0};
 	if (init->runtime || init->launch.data || launch_fd < 0 || launch_read_fd(&init->launch, launch_fd, &why) < 0)
 		init_finish(EXIT_EXEC_FAILED, EINVAL);
 	close(launch_fd);
-	init_extensions_start(init);
+	init_extensions_start(init, extension_log_fd < 0 ? WIRE_LOG_FD : extension_log_fd);
+	if (extension_log_fd >= 0)
+		close(extension_log_fd);
 	if (!init->launch.extensions)
 		begin(init);
 }
@@ -157,22 +159,22 @@ static void on_order(struct init *init)
 {
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
 	} control;
 	struct wire_order_packet packet;
 	struct iovec iov = {&packet, sizeof packet};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
-	int fd = -1;
+	int fds[2] = {-1, -1};
 	ssize_t n = recvmsg(WIRE_SOCKET_FD, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n != (ssize_t)sizeof packet)
 		_exit(0);
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd))
-		memcpy(&fd, CMSG_DATA(c), sizeof fd);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len <= CMSG_LEN(sizeof fds))
+		memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
 	if (packet.order == WIRE_START)
-		start_from(init, fd);
+		start_from(init, fds[0], fds[1]);
 	else if (packet.order == WIRE_RUNTIME)
 		adopt(init, packet.pid);
 	else if (packet.order == WIRE_BEGIN)

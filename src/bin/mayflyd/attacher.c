@@ -177,7 +177,7 @@ static void run_plain(const struct server *s, struct packet *p, const int *at)
 {
 	struct error err = {0};
 	if (attach(s, p, at, &err) == 0)
-		sandbox_order(at[AT_INIT], WIRE_START, at[AT_LAUNCH], &err);
+		sandbox_start(at[AT_INIT], at[AT_LAUNCH], at[AT_LOG], &err);
 	answer(at[AT_REPLY], &err);
 }
 

@@ -36,7 +36,7 @@ struct attach_order {
 	bool teach; /* restore_wire.h */
 };
 
-/* Plain: `launch`. Restore: log_write, spare, zygote, image. -1 for what is not there. */
+/* Plain: `launch`, and with extensions log_write: theirs. Restore: log_write, spare, zygote, image. -1 for what is not there. */
 struct attach_fds {
 	int init, launch, log_write, spare, zygote, image;
 };

@@ -64,6 +64,7 @@ void env_close_channels(struct env *e)
 	close_fd(&e->api_fd);
 	close_fd(&e->endpoint_fd);
 	close_fd(&e->log_fd);
+	close_fd(&e->extension_log_fd);
 	close_fd(&e->log_write_fd);
 	close_fd(&e->spare_fd);
 	close_fd(&e->pidfd);
@@ -136,7 +137,7 @@ struct env *env_new(struct server *s)
 		return NULL;
 	}
 	*e = (struct env){.slot = (unsigned)slot, .server = s, .launch_fd = -1, .code_fd = -1, .init_fd = -1, .api_fd = -1,
-	                  .endpoint_fd = -1, .log_fd = -1, .log_write_fd = -1, .spare_fd = -1, .pidfd = -1, .net_fd = -1, .grace.cb = on_grace, .boost.cb = on_boost};
+	                  .endpoint_fd = -1, .log_fd = -1, .log_write_fd = -1, .spare_fd = -1, .extension_log_fd = -1, .pidfd = -1, .net_fd = -1, .grace.cb = on_grace, .boost.cb = on_boost};
 	for (unsigned i = 0; i < LIMIT_LAYERS; i++)
 		e->layer_fds[i] = -1;
 	s->envs.slots[slot] = e;

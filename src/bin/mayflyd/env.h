@@ -48,6 +48,7 @@ struct env {
 	pid_t pid; /* of mayfly-init; 0 when none is alive; set by env_set_pid */
 	int status; /* of mayfly-init, once reaped */
 	bool tmp;   /* sandbox.h: these come of sandbox_make */
+	int extension_log_fd; /* of one that starts with extensions: our end of their log pipe */
 	int init_fd, api_fd, endpoint_fd, log_fd, log_write_fd, spare_fd, pidfd, net_fd;
 	struct helper helper;  /* makes or dumps it */
 	struct env_ahead *ahead; /* what was made ready; owned */

@@ -1,6 +1,7 @@
 /* From an empty sandbox to a runtime that is on its way (a plain start) or waits for work (a restore). The work is the
  * attacher's and the zygote's; here orders are given, and answers turned into ENV_STARTED or ENV_FAILED. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@
 #include "core/base/check.h"
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
+#include "core/base/io.h"
 #include "core/base/log.h"
 
 #define ANSWER_TIMEOUT_MS 10000
@@ -102,9 +104,10 @@ static int send_started(struct env *e, struct error *err)
 		e->image_bytes = e->zygote->facts.resident_bytes;
 	if (e->zygote)
 		describe_restored(e, now_ns, &body);
-	int fds[] = {e->api_fd, e->endpoint_fd, e->log_fd, f.freeze, f.peak, f.parked, e->spare_fd};
+	bool plain = e->start.how == START_PLAIN;
+	int fds[] = {e->api_fd, e->endpoint_fd, e->log_fd, f.freeze, f.peak, plain ? e->extension_log_fd : f.parked, e->spare_fd};
 	static const unsigned counts[] = {[START_PLAIN] = 5, [START_RESTORE] = 6, [START_TRIAL] = 7};
-	control_send(s, IPC_ENV_STARTED, &body, fds, counts[e->start.how]);
+	control_send(s, IPC_ENV_STARTED, &body, fds, counts[e->start.how] + (plain && e->extension_log_fd >= 0));
 	if (!e->ahead)
 		env_close_started(&f);
 	return 0;
@@ -218,6 +221,21 @@ static void fill(const struct env *e, const struct zygote *z, struct attach_orde
 	o->teach = e->lesson_ns;
 }
 
+/* The environment's user may open it again, as the function's; returns the end that is written to. */
+static int extension_pipe(struct env *e, struct error *err)
+{
+	uid_t uid = e->server->base.uid_base + e->slot;
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return error_sys(err, "cannot make the log pipe of extensions");
+	cleanup_close(&e->extension_log_fd);
+	e->extension_log_fd = ends[0];
+	if (fchown(ends[1], uid, (gid_t)uid) == 0 && io_set_nonblock(ends[0]) == 0)
+		return ends[1];
+	close(ends[1]);
+	return error_sys(err, "cannot set up the log pipe of extensions");
+}
+
 static int order(struct env *e, const struct zygote *z, bool ahead, struct error *err)
 {
 	struct server *s = e->server;
@@ -227,7 +245,10 @@ static int order(struct env *e, const struct zygote *z, bool ahead, struct error
 	CLEANUP_CLOSE int image = tmp ? images_open_file(s, z->image, err) : -1;
 	if (tmp && image < 0)
 		return -1;
-	struct attach_fds with = {.init = e->init_fd, .launch = z ? -1 : e->launch_fd, .log_write = z && !ahead ? e->log_write_fd : -1,
+	CLEANUP_CLOSE int log = -1;
+	if (!z && e->start.extensions && (log = extension_pipe(e, err)) < 0)
+		return -1;
+	struct attach_fds with = {.init = e->init_fd, .launch = z ? -1 : e->launch_fd, .log_write = !z ? log : ahead ? -1 : e->log_write_fd,
 	                          .spare = z ? e->spare_fd : -1, .zygote = z && !ahead ? z->sock : -1, .image = image};
 	return attacher_give(s, &o, &with, err);
 }

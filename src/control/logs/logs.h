@@ -63,6 +63,8 @@ void log_stream_close(struct log_stream *s); /* an unfinished line becomes an ev
 const char *log_stream_name(const struct log_stream *s);
 /* Bytes as they come from the pipe. `\r` within a line is a line break inside the event, as Lambda's runtimes use it. */
 void log_stream_output(struct log_stream *s, const void *data, size_t n);
+/* The same of the environment's extensions, whose lines are in the same stream. */
+void log_stream_extension_output(struct log_stream *s, const void *data, size_t n);
 
 /* Somebody who hears what is written, as it happened: all platform events whatever the version's log format and level, and each line of
  * the function's or of an extension's. Called inside of what tells of it. */

@@ -58,7 +58,7 @@ struct log_stream {
 	char trace[256];             /* X-Ray's, of the invocation when it is sampled; else "" */
 	const struct log_observer *observer; /* NULL: nobody */
 	void *observer_arg;
-	struct buf line, tail;       /* an unfinished line; the end of this invocation's log */
+	struct buf line, extension_line, tail; /* unfinished lines; the end of this invocation's log */
 };
 
 int64_t logs_wall_ms(const struct logs *l);

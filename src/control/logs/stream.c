@@ -35,22 +35,10 @@ struct log_stream *logs_open_stream(struct logs *l, struct function_version *ver
 	s->version = function_version_ref(version);
 	s->created_ms = logs_wall_ms(l);
 	buf_init(&s->line, LOG_LINE_MAX);
+	buf_init(&s->extension_line, LOG_LINE_MAX);
 	buf_init(&s->tail, 4 * LOG_TAIL_BYTES);
 	name_stream(s);
 	return s;
-}
-
-void log_stream_close(struct log_stream *s)
-{
-	if (!s)
-		return;
-	log_stream_end_line(s);
-	log_group_unref(s->group);
-	function_version_unref(s->version);
-	buf_release(&s->line);
-	buf_release(&s->tail);
-	free(s->tenant);
-	free(s);
 }
 
 void log_stream_tenant(struct log_stream *s, struct str tenant)
@@ -80,10 +68,10 @@ void log_stream_event(struct log_stream *s, struct str message)
 		keep_tail(s, message);
 }
 
-static void emit(struct log_stream *s, struct str line)
+static void emit(struct log_stream *s, bool extension, struct str line)
 {
 	if (s->observer)
-		s->observer->line(s->observer_arg, logs_wall_ms(s->group->logs), false, line);
+		s->observer->line(s->observer_arg, logs_wall_ms(s->group->logs), extension, line);
 	log_stream_event(s, line);
 }
 
@@ -102,58 +90,99 @@ static void break_lines(char *p, size_t n)
 	}
 }
 
-static void emit_line(struct log_stream *s)
+/* Where bytes come from: each has an unfinished line of its own. */
+struct source {
+	struct log_stream *stream;
+	struct buf *line;
+	bool extension;
+};
+
+static struct source source_of(struct log_stream *s, bool extension)
 {
-	break_lines(s->line.data, s->line.len);
-	emit(s, buf_str(&s->line));
-	buf_clear(&s->line);
+	return (struct source){s, extension ? &s->extension_line : &s->line, extension};
+}
+
+static void emit_line(struct source from)
+{
+	break_lines(from.line->data, from.line->len);
+	emit(from.stream, from.extension, buf_str(from.line));
+	buf_clear(from.line);
+}
+
+static void end_line(struct source from)
+{
+	if (from.line->len)
+		emit_line(from);
+	buf_shrink(from.line);
 }
 
 void log_stream_end_line(struct log_stream *s)
 {
-	if (s->line.len)
-		emit_line(s);
-	buf_shrink(&s->line);
+	end_line(source_of(s, false));
 }
 
 /* The common case, whole lines without carriage returns, is not copied. */
-static size_t direct_line(struct log_stream *s, const char *p, size_t n)
+static size_t direct_line(struct source from, const char *p, size_t n)
 {
 	const char *end = n > LOG_LINE_MAX ? NULL : memchr(p, '\n', n);
-	if (s->line.len || !end || memchr(p, '\r', (size_t)(end - p)))
+	if (from.line->len || !end || memchr(p, '\r', (size_t)(end - p)))
 		return 0;
-	emit(s, (struct str){p, (size_t)(end - p) + 1});
+	emit(from.stream, from.extension, (struct str){p, (size_t)(end - p) + 1});
 	return (size_t)(end - p) + 1;
 }
 
-static size_t buffered_line(struct log_stream *s, const char *p, size_t n)
+static size_t buffered_line(struct source from, const char *p, size_t n)
 {
-	size_t room = LOG_LINE_MAX - s->line.len, take = n < room ? n : room;
+	size_t room = LOG_LINE_MAX - from.line->len, take = n < room ? n : room;
 	const char *end = memchr(p, '\n', take);
 	if (end)
 		take = (size_t)(end - p) + 1;
-	if (buf_append(&s->line, p, take) < 0) { /* no memory */
-		s->group->logs->stats.dropped_events++;
-		buf_clear(&s->line);
+	if (buf_append(from.line, p, take) < 0) { /* no memory */
+		from.stream->group->logs->stats.dropped_events++;
+		buf_clear(from.line);
 		return take;
 	}
-	if (end || s->line.len == LOG_LINE_MAX)
-		emit_line(s);
+	if (end || from.line->len == LOG_LINE_MAX)
+		emit_line(from);
 	return take;
+}
+
+static void output(struct source from, const char *p, size_t n)
+{
+	while (n > 0) {
+		size_t took = direct_line(from, p, n);
+		if (!took)
+			took = buffered_line(from, p, n);
+		p += took;
+		n -= took;
+	}
+	if (!from.line->len)
+		buf_shrink(from.line);
 }
 
 void log_stream_output(struct log_stream *s, const void *data, size_t n)
 {
-	const char *p = data;
-	while (n > 0) {
-		size_t took = direct_line(s, p, n);
-		if (!took)
-			took = buffered_line(s, p, n);
-		p += took;
-		n -= took;
-	}
-	if (!s->line.len)
-		buf_shrink(&s->line);
+	output(source_of(s, false), data, n);
+}
+
+void log_stream_extension_output(struct log_stream *s, const void *data, size_t n)
+{
+	output(source_of(s, true), data, n);
+}
+
+void log_stream_close(struct log_stream *s)
+{
+	if (!s)
+		return;
+	end_line(source_of(s, false));
+	end_line(source_of(s, true));
+	log_group_unref(s->group);
+	function_version_unref(s->version);
+	buf_release(&s->line);
+	buf_release(&s->extension_line);
+	buf_release(&s->tail);
+	free(s->tenant);
+	free(s);
 }
 
 char *log_stream_take_tail(struct log_stream *s, size_t *len)

@@ -101,7 +101,7 @@ struct worker *worker_new(struct fleet *f, struct function_version *version, enu
 	w->kind = kind;
 	w->env_id = ++f->next_env_id;
 	w->version = function_version_ref(version);
-	w->freeze_fd = w->memory_fd = w->log_io.fd = w->trial.fd = w->trial.peer_fd = -1;
+	w->freeze_fd = w->memory_fd = w->log_io.fd = w->extension_io.fd = w->trial.fd = w->trial.peer_fd = -1;
 	w->channels.api = w->channels.endpoint = w->channels.log = -1;
 	w->timer.cb = on_timer;
 	ev_defer_init(&w->initialized, worker_tell_initialized);
@@ -158,6 +158,8 @@ static int take_environment(struct worker *w, struct ipc_message *m, struct erro
 	runtime_api_init(&w->api, f->deps.loop, f->deps.pool, worker_api_events(), w);
 	w->api_open = true;
 	worker_take_extensions(w);
+	if (!worker_is_restored(w) && m->fd_count > 5 && worker_open_extension_log(w, STEAL_FD(m->fds[5]), err) < 0)
+		return -1;
 	if (!worker_is_restored(w))
 		return open_channels(w, err);
 	int r = worker_take_restored(w, m, err);

@@ -73,7 +73,7 @@ struct worker {
 	} channels;             /* listeners and pipe of a restored one, until `late`; -1 */
 	struct ev_defer late;
 	struct http_listener *endpoint; /* inside the environment; served by the main front end */
-	struct ev_io log_io;
+	struct ev_io log_io, extension_io; /* extension_io: of external extensions; fd -1 without any */
 	bool log_more;          /* the last read filled its buffer: there may be more in the pipe */
 	struct log_stream *log;
 	struct telemetry *telemetry; /* NULL: nobody subscribed, or is expected to */

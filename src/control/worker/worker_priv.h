@@ -22,6 +22,7 @@ void worker_set_state(struct worker *w, enum worker_state state);
 
 /* output.c: the log pipe */
 int worker_open_log(struct worker *w, int fd, struct error *err);
+int worker_open_extension_log(struct worker *w, int fd, struct error *err); /* takes fd */
 /* Reads what is there, bounded, so that a line written before the answer stands before END. */
 void worker_drain_log(struct worker *w);
 /* The same, without asking the kernel where it has told already: a pipe written before the answer was sent is reported by

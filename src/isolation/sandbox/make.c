@@ -261,6 +261,14 @@ static int send_order(int init_fd, const struct wire_order_packet *packet, int f
 	return packet_send(init_fd, packet, sizeof *packet, &fd, fd >= 0, MSG_DONTWAIT) < 0 ? error_sys(err, "mayfly-init does not listen") : 0;
 }
 
+int sandbox_start(int init_fd, int launch_fd, int extension_log_fd, struct error *err)
+{
+	struct wire_order_packet packet = {.order = WIRE_START};
+	int fds[] = {launch_fd, extension_log_fd};
+	unsigned n = extension_log_fd < 0 ? 1 : 2;
+	return packet_send(init_fd, &packet, sizeof packet, fds, n, MSG_DONTWAIT) < 0 ? error_sys(err, "mayfly-init does not listen") : 0;
+}
+
 int sandbox_order(int init_fd, unsigned order, int fd, struct error *err)
 {
 	struct wire_order_packet packet = {.order = order};

@@ -4,7 +4,7 @@
  *   sandbox_make    an empty one: control groups, namespaces, root, loopback, listeners, /tmp, mayfly-init waiting. It can be
  *                   done ahead (the pool), in a short-lived helper: it changes who the process is.
  *   sandbox_attach  limits, code, layers, network: what is one function's. May be done for one sandbox after the other.
- *   then either sandbox_order(WIRE_START), and mayfly-init starts the runtime, or sandbox_adopt, and somebody restores it.
+ *   then either sandbox_start, and mayfly-init starts the runtime, or sandbox_adopt, and somebody restores it.
  *
  * Who owns what: the mount namespace belongs to the host's user namespace, so that nothing inside can ever change a mount;
  * the others belong to a user namespace that the environment's host user (uid_base + slot) makes, so that limits counted by
@@ -67,6 +67,8 @@ int sandbox_attach(const struct sandbox_base *base, const struct sandbox_attach 
 /* Code at /var/task and layers at /opt of the calling process's own mount namespace, root_ns's copy. */
 int sandbox_enter_code(const struct sandbox_base *base, const struct sandbox_attach *a, struct error *err);
 
+/* Has the extensions started, or without any the runtime. extension_log_fd: what extensions print goes there; -1: there are none. */
+int sandbox_start(int init_fd, int launch_fd, int extension_log_fd, struct error *err);
 /* Sends an order to mayfly-init; fd -1 for none. */
 int sandbox_order(int init_fd, unsigned order, int fd, struct error *err);
 /* Tells mayfly-init that process `pid` in there will be the runtime; to be said before it can exist. */

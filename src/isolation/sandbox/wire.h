@@ -8,7 +8,8 @@
 #define WIRE_SOCKET_FD 3 /* in mayfly-init */
 #define WIRE_LOG_FD 4    /* the function's standard output and error */
 
-/* GO: maps are written, drop rights and become mayfly-init. START: with one descriptor, the sealed launch settings. RUNTIME: process
+/* GO: maps are written, drop rights and become mayfly-init. START: with one descriptor, the sealed launch settings (and a second one: the
+ * extensions' standard output and error; without it they share the function's). RUNTIME: process
  * `pid` will be the runtime, a child that is restored and not started. TERM: SIGTERM to the runtime.
  *
  * Where the settings name extensions, START starts these only, and BEGIN the runtime; the end of any of them is told by a struct wire_end
