@@ -42,6 +42,7 @@ BODY = {
     "IMAGE_GONE": ("<32s240s", ("key", "msg")),
     "ENV_FAILED": ("<QI240sxxxx", ("env_id", "code", "msg")),
     "ENV_SOCKET_MADE": ("<QQI240sxxxx", ("env_id", "number", "code", "msg")),
+    "ENV_PROCESS_ENDED": ("<QIIixxxx", ("env_id", "who", "how", "status")),
     "ENV_EXITED": ("<QIiQ", ("env_id", "how", "status", "peak_bytes")),
     "UNPACK_DONE": ("<QQI240sxxxx", ("job_id", "unzipped_bytes", "code", "msg")),
     "DRAIN": ("<8s", ("reserved",)),
@@ -89,14 +90,15 @@ def packet(kind, body):
 PLAIN, RESTORE, TRIAL = range(3)  # enum ipc_start
 
 
-def env_start(env_id, memory=128, tmp=512, network=0, layers=0, how=PLAIN, key=b""):
-    return packet("ENV_START", struct.pack("<QIIIIII32s", env_id, memory, tmp, network, layers, how, 0, key))
+def env_start(env_id, memory=128, tmp=512, network=0, layers=0, how=PLAIN, key=b"", extensions=0):
+    return packet("ENV_START", struct.pack("<QIIIIII32s", env_id, memory, tmp, network, layers, how, extensions, key))
 
 
-def launch_fd(argv, env=None, candidates=1, seal=True):
+def launch_fd(argv, env=None, candidates=1, seal=True, extensions=()):
     strings = b"".join(s.encode() + b"\0" for s in argv) + b"".join(
         f"{k}={v}".encode() + b"\0" for k, v in (env or {}).items())
-    data = struct.pack("<IIHHHH", 0x4D61794C, 16 + len(strings), candidates, len(argv), len(env or {}), 0) + strings
+    strings += b"".join(e.encode() + b"\0" for e in extensions)
+    data = struct.pack("<IIHHHH", 0x4D61794C, 16 + len(strings), candidates, len(argv), len(env or {}), len(extensions)) + strings
     fd = os.memfd_create("launch", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.write(fd, data)
     if seal:
@@ -149,8 +151,16 @@ class Env:
         self.how = HOW[self.exited.how]
         return self.how, self.exited.status
 
-    def kill(self, grace_ms=0):
-        self.server.send("ENV_KILL", struct.pack("<QII", self.id, grace_ms, 0))
+    def kill(self, grace_ms=0, leavers=0):
+        self.server.send("ENV_KILL", struct.pack("<QII", self.id, grace_ms, leavers))
+
+    def begin(self):
+        self.server.send("ENV_BEGIN", struct.pack("<Q", self.id))
+
+    def ended(self):
+        """The next end of a process that the environment outlives: (who, how, status)."""
+        m = self.server.expect("ENV_PROCESS_ENDED", lambda m: m.env_id == self.id)
+        return m.who, HOW[m.how], m.status
 
     def close(self):
         for fd in (self.api, self.endpoint, self.log, self.freeze, self.peak, self.parked, self.inner):
@@ -278,10 +288,10 @@ class Server:
         return "/data/code/" + name
 
     def request(self, argv, code, env=None, memory=128, tmp=512, network=0, layers=(), candidates=1, launch=None,
-                how=PLAIN, key=b""):
+                how=PLAIN, key=b"", extensions=()):
         self.next_id += 1
-        fds = [launch if launch is not None else launch_fd(argv, env, candidates), self.open(code)] + [self.open(p) for p in layers]
-        self.order(b"M" + env_start(self.next_id, memory, tmp, network, len(layers), how, key), fds)
+        fds = [launch if launch is not None else launch_fd(argv, env, candidates, extensions=extensions), self.open(code)] + [self.open(p) for p in layers]
+        self.order(b"M" + env_start(self.next_id, memory, tmp, network, len(layers), how, key, len(extensions)), fds)
         for fd in fds:
             os.close(fd)
         return Env(self, self.next_id)

@@ -102,6 +102,58 @@ class Init(rig.Case):
         self.server.send("ENV_KILL", rig.struct.pack("<QII", 1 << 40, 0, 0))
         self.assertEqual(self.server.sh("echo still").text, "still\n")
 
+    AGENT = "#!/bin/sh\necho $0 in $(pwd) $X $LAMBDA_TASK_ROOT $_Y.\ntrap '' TERM\nwhile :; do sleep 0.02; done\n"
+    RUN = "#!/bin/bash\ntrap 'echo bye; exit 3' TERM\necho on\nwhile :; do sleep 0.01; done\n"
+
+    def extended(self, names, files, run=RUN):
+        layer = self.server.code({"extensions/" + name: text for name, text in files.items()})
+        return self.server.run(["/var/task/run"], files={"run": run}, layers=[layer], extensions=names,
+                               env={"X": "1", "LAMBDA_TASK_ROOT": "/var/task", "_Y": "2"})
+
+    def test_extensions_come_first_and_leave_last(self):
+        e = self.extended(["a", "b"], {"a": self.AGENT, "b": self.AGENT})
+        for name in "ab":
+            self.assertIn(f"/opt/extensions/{name} in / 1 .\n", e.read(f"/{name} in / 1 .\n".encode()))
+        self.assertNotIn("on\n", e.out.decode())
+        e.begin()
+        e.read(b"on\n")
+        e.kill(grace_ms=300, leavers=1)
+        self.assertEqual(e.ended(), (0, "CODE", 3))
+        self.assertEqual(e.ended(), (2, "SIGNAL", signal.SIGKILL))
+        self.assertEqual(e.wait()[0], "KILLED")
+        self.assertIn("bye\n", e.read())
+
+    def test_all_have_left(self):
+        e = self.extended(["a"], {"a": "#!/bin/sh\nexit 4\n"}, run="#!/bin/sh\nexec sleep 100\n")
+        self.assertEqual(e.ended(), (1, "CODE", 4))
+        e.begin()
+        e.begin()
+        e.kill(grace_ms=10000, leavers=1)
+        self.assertEqual(e.ended(), (0, "SIGNAL", signal.SIGTERM))
+        self.assertEqual(e.wait()[0], "KILLED")
+
+    def test_a_runtime_that_does_not_leave(self):
+        e = self.extended(["a"], {"a": self.AGENT}, run="#!/bin/bash\ntrap '' TERM\necho on\nwhile :; do sleep 0.01; done\n")
+        e.begin()
+        e.read(b"on\n")
+        e.kill(grace_ms=10000)
+        self.assertEqual(e.ended(), (0, "SIGNAL", signal.SIGKILL))
+        self.assertEqual(e.wait()[0], "KILLED")
+
+    def test_extensions_outlive_the_runtime(self):
+        e = self.extended(["a", "none"], {"a": self.AGENT}, run="#!/bin/sh\nexit 7\n")
+        self.assertEqual(e.ended(), (2, "EXEC_FAILED", 2))
+        e.begin()
+        self.assertEqual(e.ended(), (0, "CODE", 7))
+        e.kill(grace_ms=10000)
+        self.assertEqual(e.wait()[0], "KILLED")
+
+    def test_extensions_that_nobody_announced(self):
+        e = self.server.request(["/var/task/run"], self.server.code({"run": self.RUN}), launch=rig.launch_fd(["/var/task/run"], extensions=["../x"]))
+        e.take(self.server.expect("ENV_STARTED", lambda m: m.env_id == e.id))
+        self.assertEqual(e.wait()[0], "EXEC_FAILED")
+        e.close()
+
     def test_init_is_small(self):
         """It is part of every environment's memory."""
         e = self.server.run(["/bin/sleep", "100"])
