@@ -38,9 +38,9 @@ static void print_alias(const struct profile *p)
 
 static int print_object(const struct profile *p)
 {
-	CLEANUP_JSON json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s}", "AWS_ENDPOINT_URL", p->endpoint, "AWS_REGION", p->region,
+	CLEANUP_JSON json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "AWS_ENDPOINT_URL", p->endpoint, "AWS_REGION", p->region,
 	                                   "AWS_DEFAULT_REGION", p->region, "AWS_ACCESS_KEY_ID", p->access_key, "AWS_SECRET_ACCESS_KEY",
-	                                   p->secret);
+	                                   p->secret, "AWS_DISABLE_HOST_PREFIX_INJECTION", "true");
 	if (*p->session_token)
 		json_object_set_new(o, "AWS_SESSION_TOKEN", json_string(p->session_token));
 	return cli_print_json(o);
@@ -65,6 +65,7 @@ static int run(struct cli *cli)
 		print_export("AWS_SESSION_TOKEN", p->session_token);
 	else
 		puts("unset AWS_SESSION_TOKEN");
+	print_export("AWS_DISABLE_HOST_PREFIX_INJECTION", "true"); /* `aws logs start-live-tail` would ask for stream-127.0.0.1 */
 	if (args_flag(&cli->args, "alias"))
 		print_alias(p);
 	return 0;
