@@ -23,7 +23,8 @@ class Examples(RuntimeCase):
                                                              [os.path.join(self.folder, "bootstrap")])
         result = self.run_function(None, [spec["event"], spec["event"]], handler=spec["handler"])
         self.assertEqual([i.kind for i in result.invocations], ["response", "response"])
-        return result.invocations[1].json(), spec["event"]
+        self.invocation = result.invocations[1]
+        return None if self.invocation.answer_headers.get("lambda-runtime-function-response-mode") else self.invocation.json(), spec["event"]
 
     def test_hello(self):
         self.assertEqual(self.run_example("hello-python")[0]["message"], "Hello, Ada!")
@@ -46,6 +47,10 @@ class Examples(RuntimeCase):
         answer, event = self.run_example("hello-shell")
         self.assertEqual(answer, {"message": "Hello from sh!", "event": event})
 
+    def test_stream_shell(self):
+        _, event = self.run_example("stream-shell")
+        self.assertEqual(self.invocation.answer, b"hello\nstill here\n%d bytes\n" % len(json.dumps(event)))
+
     def test_csv_summary(self):
         self.assertEqual(self.run_example("csv-summary")[0], {"rows": 3, "columns": {
             "city": {"kind": "text", "filled": 3, "distinct": 3},
@@ -56,9 +61,14 @@ class Examples(RuntimeCase):
         self.assertEqual((answer["width"], answer["height"]), (8, 6))
         self.assertTrue(base64.b64decode(answer["png"]).startswith(b"\x89PNG"))
 
+    def test_wsgi_pages(self):
+        answer, _ = self.run_example("wsgi-pages")
+        self.assertEqual((answer["statusCode"], answer["cookies"], answer["headers"]), (200, ["seen=1"], {"Content-Type": "text/html; charset=utf-8"}))
+        self.assertEqual(base64.b64decode(answer["body"]), b"<h1>Hello, Ada!</h1>\n")
+
     def test_every_example_has_a_test(self):
         self.assertEqual(sorted(os.listdir(EXAMPLES)),
-                         ["csv-summary", "hello-c", "hello-java", "hello-nodejs", "hello-python", "hello-shell", "thumbnail"])
+                         ["csv-summary", "hello-c", "hello-java", "hello-nodejs", "hello-python", "hello-shell", "stream-shell", "thumbnail", "wsgi-pages"])
 
 
 if __name__ == "__main__":

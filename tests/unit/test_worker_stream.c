@@ -105,6 +105,21 @@ TEST(an_error_in_the_trailers)
 	set_release(&s);
 }
 
+/* What was printed between two pieces stands before END, though the answer's end was read first. */
+TEST(lines_before_the_end_are_read)
+{
+	struct set s;
+	set_init(&s, true);
+	say(s.rig, HEAD "3\r\none\r\n");
+	run_until(s.rig, &s.taker.pieces);
+	ev_io_want(&s.worker->log_io, 0); /* as if its event came later */
+	CHECK_INT(write(s.rig->log_end, "a line\n", 7), 7);
+	say(s.rig, "0\r\n\r\n" NEXT);
+	run_until(s.rig, &s.rig->finished);
+	CHECK(tail_has(&s, "a line\n"));
+	set_release(&s);
+}
+
 /* A client that does not read holds nothing up: the function's time ends it. */
 TEST(its_time_is_over_while_nobody_reads)
 {
@@ -167,5 +182,5 @@ TEST(its_connection_breaks)
 	set_release(&s);
 }
 
-TESTS(T(a_whole_stream), T(without_a_sink_it_is_buffered), T(an_error_in_the_trailers), T(its_time_is_over_while_nobody_reads),
+TESTS(T(a_whole_stream), T(without_a_sink_it_is_buffered), T(an_error_in_the_trailers), T(lines_before_the_end_are_read), T(its_time_is_over_while_nobody_reads),
       T(it_goes_on_when_there_is_room), T(its_process_ends), T(its_connection_breaks))

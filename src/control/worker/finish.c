@@ -79,7 +79,11 @@ void worker_finish_answer(struct worker *w, struct http_blob *answer, bool error
 		snprintf(inv->stream_error, sizeof inv->stream_error, STR_FMT, STR_ARG(error_type));
 	inv->answer = *answer;
 	*answer = (struct http_blob){0};
-	worker_drain_log_before_answer(w);
+	/* The end of a stream may have been read behind a piece that was there before the last line was written. */
+	if (inv->streamed)
+		worker_drain_log(w);
+	else
+		worker_drain_log_before_answer(w);
 	write_done(w, inv, error, error_type);
 	if (worker_extensions_busy(w)) {
 		struct log_report report = make_report(w, inv, NULL, NULL);
