@@ -111,14 +111,17 @@ class Env:
 
     def __init__(self, server, env_id):
         self.server, self.id, self.out = server, env_id, b""
-        self.api = self.endpoint = self.log = self.freeze = self.peak = self.parked = self.inner = -1
+        self.api = self.endpoint = self.log = self.freeze = self.peak = self.parked = self.inner = self.extension_log = -1
         self.exited = None
         self.started = None
 
     def take(self, m):
         self.started = m
         self.api, self.endpoint, self.log, self.freeze, self.peak = m.fds[:5]
-        self.parked, self.inner = (m.fds[5:] + [-1, -1])[:2]
+        if m.restored:
+            self.parked, self.inner = (m.fds[5:] + [-1, -1])[:2]
+        elif len(m.fds) > 5:
+            self.extension_log = m.fds[5]
 
     def say(self, text):
         """Answers the request that a restored runtime is parked in."""
@@ -126,18 +129,18 @@ class Env:
         self.connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
     def read(self, until=None, timeout=WAIT_S):
-        """Reads the log until `until` is in it, or its end."""
+        """Reads the log (and the extensions') until `until` is in it, or its end."""
         end = time.monotonic() + timeout
-        while until is None or until not in self.out:
+        sources = [fd for fd in (self.log, self.extension_log) if fd >= 0]
+        while sources and (until is None or until not in self.out):
             left = end - time.monotonic()
             if left <= 0:
                 raise AssertionError(f"nothing with {until!r} within {timeout} s, but {self.out[-2000:]!r}")
-            if not select.select([self.log], [], [], left)[0]:
-                continue
-            piece = os.read(self.log, 65536)
-            if not piece:
-                break
-            self.out += piece
+            for fd in select.select(sources, [], [], left)[0]:
+                piece = os.read(fd, 65536)
+                if not piece:
+                    sources.remove(fd)
+                self.out += piece
         return self.out.decode(errors="replace")
 
     def finish(self, timeout=WAIT_S):
@@ -163,10 +166,10 @@ class Env:
         return m.who, HOW[m.how], m.status
 
     def close(self):
-        for fd in (self.api, self.endpoint, self.log, self.freeze, self.peak, self.parked, self.inner):
+        for fd in (self.api, self.endpoint, self.log, self.freeze, self.peak, self.parked, self.inner, self.extension_log):
             if fd >= 0:
                 os.close(fd)
-        self.api = self.endpoint = self.log = self.freeze = self.peak = self.parked = self.inner = -1
+        self.api = self.endpoint = self.log = self.freeze = self.peak = self.parked = self.inner = self.extension_log = -1
 
 
 class Server:
