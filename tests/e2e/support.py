@@ -80,7 +80,7 @@ def zip_folder(out, folder, under=""):
         folders[:] = [f for f in folders if f not in (".bin", "__pycache__")]
         for name in files:
             full = os.path.join(path, name)
-            if not os.path.islink(full) and not name.endswith((".map", ".md")):
+            if not os.path.islink(full) and not name.endswith((".map", ".md", ".d.ts", ".d.mts", ".d.cts")):
                 out.write(full, os.path.join(under, os.path.relpath(full, folder)))
 
 
