@@ -1,5 +1,6 @@
 """External extensions from layers and internal ones in the function's process: the order of their lives, what they are told, what
 their failures mean."""
+import concurrent.futures
 import json
 import os
 import time
@@ -147,18 +148,16 @@ class Extensions(unittest.TestCase):
         self.in_order(log, "agent: done", "END ", "REPORT ")
         self.assertGreater(float(log.split("\tDuration: ")[1].split(" ")[0]), 790)
 
-    def test_out_of_time_behind_the_answer(self):
-        name = self.deploy([self.layer("agent", "watch")], {"agent": {"work": 30}, "watch": {"events": ["SHUTDOWN"]}}, Timeout=1)
-        answer, pid = call(self.client, name)
-        self.assertIsInstance(pid, int)
-        log = self.until(name, "Status: timeout", "watch: left")
-        self.in_order(log, "REPORT ", "watch: SHUTDOWN timeout")
-
     def test_out_of_time(self):
-        name = self.deploy([self.layer("agent")], Timeout=1)
-        answer, body = call(self.client, name, {"sleep": 30})
-        self.assertEqual(body["errorType"], "Sandbox.Timedout")
-        self.until(name, "agent: SHUTDOWN timeout", "agent: left")
+        during = self.deploy([self.layer("agent")], Timeout=1)
+        behind = self.deploy([self.layer("agent", "watch")], {"agent": {"work": 30}, "watch": {"events": ["SHUTDOWN"]}}, Timeout=1)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            waits = pool.submit(call, self.client, during, {"sleep": 30})
+            self.assertIsInstance(call(self.client, behind)[1], int)
+            self.assertEqual(waits.result()[1]["errorType"], "Sandbox.Timedout")
+        log = self.until(behind, "Status: timeout", "watch: left")
+        self.in_order(log, "REPORT ", "watch: SHUTDOWN timeout")
+        self.until(during, "agent: SHUTDOWN timeout", "agent: left")
 
     def test_a_runtime_that_ends(self):
         name = self.deploy([self.layer("agent")])
@@ -214,6 +213,18 @@ class Extensions(unittest.TestCase):
         self.assertIn("EXTENSION\tName: within\tState: Ready\tEvents: [INVOKE]\n", self.lines(name))
         self.client.update_function_configuration(FunctionName=name, Description="other")
         self.until(name, "function: TERM")
+
+
+    def test_an_environment_for_each_invocation(self):
+        name = self.deploy([self.layer("agent")], Tags={"mayfly:isolation": "invocation"})
+        for _ in range(2):
+            self.assertNotIn("FunctionError", call(self.client, name)[0])
+        for _ in range(400):
+            log = self.lines(name)
+            if log.count("agent: left") == 2:
+                break
+            time.sleep(0.05)
+        self.assertEqual((log.count("agent: SHUTDOWN spindown"), log.count("function: loaded")), (2, 2))
 
 
 class Server2(unittest.TestCase):

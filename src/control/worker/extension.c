@@ -213,7 +213,7 @@ void worker_describe(struct runtime_api *api, struct runtime_function *out)
 struct worker_late {
 	struct log_report report;
 	uint64_t since_ns;
-	char request_id[UUID_SIZE], trace[sizeof((struct invocation *)0)->trace_id];
+	char request_id[UUID_SIZE];
 };
 
 bool worker_extensions_busy(const struct worker *w)
@@ -228,9 +228,7 @@ void worker_keep_report(struct worker *w, const struct log_report *report)
 	late->report = *report;
 	late->since_ns = clock_mono_ns() - report->duration_ns;
 	snprintf(late->request_id, sizeof late->request_id, "%s", report->request_id);
-	snprintf(late->trace, sizeof late->trace, "%s", w->invocation->trace_id);
 	late->report.request_id = late->request_id;
-	log_stream_trace(w->log, late->trace);
 	w->kept = late;
 }
 
