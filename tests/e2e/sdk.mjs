@@ -5,6 +5,8 @@ const require = createRequire(process.cwd() + "/");
 const {
   LambdaClient, CreateFunctionCommand, InvokeCommand, GetFunctionCommand, DeleteFunctionCommand, UpdateFunctionCodeCommand,
   PublishVersionCommand, CreateAliasCommand, TagResourceCommand, ListTagsCommand, PutFunctionConcurrencyCommand,
+  PublishLayerVersionCommand, GetLayerVersionByArnCommand, AddLayerVersionPermissionCommand, GetLayerVersionPolicyCommand,
+  DeleteLayerVersionCommand, paginateListLayers, paginateListLayerVersions,
   paginateListFunctions, paginateListVersionsByFunction, waitUntilFunctionActiveV2, waitUntilFunctionUpdatedV2,
 } = require("@aws-sdk/client-lambda");
 const { STSClient, GetCallerIdentityCommand } = require("@aws-sdk/client-sts");
@@ -56,6 +58,19 @@ say("pages", [pages.every((p) => p.length <= 4), pages.flat().filter((n) => n.st
 const versions = [];
 for await (const page of paginateListVersionsByFunction({ client: lambda, pageSize: 1 }, { FunctionName })) versions.push(...page.Versions.map((v) => v.Version));
 say("versions", versions);
+
+const layer = { LayerName: FunctionName, VersionNumber: 1 };
+for (let n = 0; n < 3; n++) await lambda.send(new PublishLayerVersionCommand({ ...layer, Content: { ZipFile }, CompatibleRuntimes: ["nodejs20.x"] }));
+const layers = [], layerVersions = [];
+for await (const page of paginateListLayers({ client: lambda, pageSize: 1 }, {})) layers.push(...page.Layers.map((l) => l.LatestMatchingVersion.Version));
+for await (const page of paginateListLayerVersions({ client: lambda, pageSize: 2 }, layer)) layerVersions.push(...page.LayerVersions.map((v) => v.Version));
+say("layers", [layers, layerVersions]);
+const { Statement } = await lambda.send(new AddLayerVersionPermissionCommand({ ...layer, StatementId: "s", Action: "lambda:GetLayerVersion", Principal: "*" }));
+say("layer policy", JSON.parse((await lambda.send(new GetLayerVersionPolicyCommand(layer))).Policy).Statement.map((s) => JSON.stringify(s) === Statement));
+const first = await lambda.send(new GetLayerVersionByArnCommand({ Arn: JSON.parse(Statement).Resource }));
+say("layer download", Buffer.compare(Buffer.from(await (await fetch(first.Content.Location)).arrayBuffer()), ZipFile));
+await lambda.send(new DeleteLayerVersionCommand(layer));
+say("layer gone", await failure(new GetLayerVersionByArnCommand({ Arn: first.LayerVersionArn })));
 
 say("not found", await failure(new InvokeCommand({ FunctionName: "nobody" })));
 say("invalid", await failure(new CreateFunctionCommand({ ...make, FunctionName: "x".repeat(141) })));

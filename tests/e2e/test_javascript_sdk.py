@@ -56,6 +56,12 @@ class JavaScriptSdk(NodeCase, unittest.TestCase):
         self.check("pages", [True, 7])
         self.check("versions", ["$LATEST", "1"])
 
+    def test_layers(self):
+        self.check("layers", [[3], [3, 2, 1]])
+        self.check("layer policy", [True])
+        self.check("layer download", 0)
+        self.check_error("layer gone", name="ResourceNotFoundException", status=404, message="The resource you requested does not exist.")
+
     def test_errors(self):
         arn = "arn:aws:lambda:us-east-1:000000000000:function:"
         self.check_error("exists", name="ResourceConflictException", status=409, fault="client", Type="User",
