@@ -30,7 +30,7 @@ class Suite:
     where: str                 # command, meson suite, or folder of test_*.py
     limit_seconds: int = 120   # of a server suite: for each file
     alone: bool = False        # nothing else runs meanwhile (it measures, fills the machine, or takes fixed ports)
-    server: bool = False       # of tests that start servers of their own: its files run beside each other, and beside other suites'
+    server: bool = False       # of tests that mostly wait (for a server of their own): its files run beside each other and other suites'
     slow: tuple = ()           # of its files, the slowest ones: they begin, so that none is the last
     help: str = ""
 
@@ -45,13 +45,14 @@ SUITES = [
     Suite("sim", "meson", "sim", 300, help="scheduler and states under a fake clock with seeded faults"),
     Suite("runtimes", "python", "tests/runtimes", 300, help="the bootstraps against a strict mock of the Runtime API"),
     Suite("cli", "python", "tests/cli", 300, help="the command line against a small server of its own"),
-    Suite("api", "python", "tests/api", 300, server=True, help="AWS SDK and CLI against the server"),
-    Suite("sandbox", "python", "tests/sandbox", 300, alone=True, help="escapes and limits"),
-    Suite("snapshot", "python", "tests/snapshot", 240, alone=True, help="processes of every language, saved and restored"),
+    Suite("api", "python", "tests/api", 300, server=True, slow=("aws_cli", "events", "functions", "scheduler"), help="AWS SDK and CLI against the server"),
+    Suite("sandbox", "python", "tests/sandbox", 240, server=True, slow=("restore", "groups", "limits"), help="escapes and limits"),
+    Suite("snapshot", "python", "tests/snapshot", 240, server=True, slow=("dump", "restore"), help="processes of every language, saved and restored"),
     Suite("vm", "counted", "tests/vm/run --build {build} --optional", 420, alone=True,
           help="cgroup v2 in an emulated guest, where one can be made"),
     Suite("e2e", "python", "tests/e2e", 300, server=True,
-          slow=("snapshot", "snapshot_memory", "snapshot_soak", "load", "races", "runtimes", "events_kill", "snapshot_faults", "crash", "bad_functions"),
+          slow=("snapshot", "snapshot_memory", "readme", "mapping_flow", "load", "run", "snapshot_soak", "snapshot_faults", "snapshot_fresh", "runtimes",
+                "bad_functions", "snapshot_hooks"),
           help="README's commands, kill -9, snapshots, SDKs of every language"),
 ]
 
@@ -234,7 +235,8 @@ def join_files(suite, done, options):
 def run_servers(suites, options):
     """File by file, one more at a time than other suites. Their seconds are the sum over files that ran beside each other."""
     with concurrent.futures.ThreadPoolExecutor(options.jobs + 1) as pool:
-        work = [(suite, path) for suite in sorted(suites, key=lambda s: not s.slow) for path in files_of(suite)]
+        slow_first = sorted(((i >= len(suite.slow), suite, path) for suite in suites for i, path in enumerate(files_of(suite))), key=lambda w: w[0])
+        work = [(suite, path) for _, suite, path in slow_first]
         under_way = [(suite, pool.submit(run_file, suite, path, options)) for suite, path in work]
         try:
             return [join_files(suite, [f.result() for s, f in under_way if s is suite], options) for suite in suites]

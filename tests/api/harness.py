@@ -54,7 +54,7 @@ class Server:
             os.chmod(self.data, 0o755)
         self.process = None
         self.url = None
-        self._deployer = None
+        self._deployer = self._credentials = None
         self.errors = os.path.join(self.data + ".log")
         if start:
             try:
@@ -129,9 +129,12 @@ class Server:
         self.close()
 
     def credentials(self):
-        parser = configparser.ConfigParser()
-        parser.read(os.path.join(self.data, "credentials"))
-        return parser["default"]["aws_access_key_id"], parser["default"]["aws_secret_access_key"]
+        """Read once: they are the data folder's, for good."""
+        if self._credentials is None:
+            parser = configparser.ConfigParser()
+            parser.read(os.path.join(self.data, "credentials"))
+            self._credentials = parser["default"]["aws_access_key_id"], parser["default"]["aws_secret_access_key"]
+        return self._credentials
 
     def client(self, service="lambda", **config):
         import boto3

@@ -125,7 +125,7 @@ class Schedules(SchedulerCase):
         url, arn = self.queue()
         name = unique("s")
         self.addCleanup(self.forget_schedule, name, "default")
-        aws("create-schedule", "--name", name, "--schedule-expression", soon(2), "--flexible-time-window", "Mode=OFF", "--target",
+        aws("create-schedule", "--name", name, "--schedule-expression", "rate(1 hour)", "--flexible-time-window", "Mode=OFF", "--target",
             json.dumps({"Arn": arn, "RoleArn": ROLE, "Input": "hello"}))
         self.assertEqual(aws("get-schedule", "--name", name)["Target"]["Arn"], arn)
         self.assertEqual(self.receive(url)[0]["Body"], "hello")

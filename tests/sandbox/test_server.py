@@ -194,7 +194,7 @@ class Server(unittest.TestCase):
         s.order(b"X9")
         client = socket.create_connection(("127.0.0.1", s.hello.port))
         s.connect()
-        self.assertLess(time.monotonic() - began, 1.0)
+        self.assertLess(time.monotonic() - began, 4.0)  # RESTART_MAX_MS is for who ends again and again
         self.assertEqual(s.hello.restarted, 1)
         listener = socket.socket(fileno=os.dup(s.listener))
         listener.setblocking(True)
