@@ -77,6 +77,8 @@ void logs_sweep_group(struct logs *l, const char *folder);
 /* Before reading: what is pending is in the file. NULL folder when the name is impossible. */
 int logs_prepare_read(struct logs *l, struct str group, char folder[256], struct error *err);
 
+/* level.c: whether the version's application log level lets a line of its own through. */
+bool log_line_wanted(const struct function_version *v, struct str line);
 /* stream.c: one event, past the line splitter; also collected in the tail. Not told to the observer. */
 void log_stream_event(struct log_stream *s, struct str message);
 void log_stream_end_line(struct log_stream *s);

@@ -72,7 +72,8 @@ static void emit(struct log_stream *s, bool extension, struct str line)
 {
 	if (s->observer)
 		s->observer->line(s->observer_arg, logs_wall_ms(s->group->logs), extension, line);
-	log_stream_event(s, line);
+	if (extension || log_line_wanted(s->version, line))
+		log_stream_event(s, line);
 }
 
 void log_stream_observe(struct log_stream *s, const struct log_observer *observer, void *arg)
