@@ -217,7 +217,7 @@ class FakeServer:
 
     def route_function(self, f, method, rest, query, body, extra):
         what = "%s %s" % (method, rest[0] if rest else "")
-        if what == "POST invocations":
+        if what in ("POST invocations", "POST response-streaming-invocations"):
             return self.invoke(f, body, extra)
         ask = json.loads(body) if body else {}
         if what == "GET ":

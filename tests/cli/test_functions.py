@@ -4,8 +4,10 @@ import io
 import json
 import os
 import stat
+import struct
 import unittest
 import zipfile
+import zlib
 
 from cli_case import CliCase
 
@@ -209,6 +211,42 @@ class Invoke(CliCase):
     def test_json(self):
         got = json.loads(self.out("invoke", "thumb", "--output", "json"))
         self.assertEqual((got["StatusCode"], got["ExecutedVersion"], got["Payload"]), (200, "$LATEST", {"ok": True}))
+
+    def streams(self, *events):
+        """The answer is made of these events; a dictionary is the closing one."""
+        def frame(kind, payload):
+            names = {":event-type": kind, ":message-type": "event"}
+            headers = b"".join(bytes([len(k)]) + k.encode() + b"\7" + struct.pack(">H", len(v)) + v.encode() for k, v in names.items())
+            head = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
+            message = head + struct.pack(">I", zlib.crc32(head)) + headers + payload
+            return message + struct.pack(">I", zlib.crc32(message))
+        data = b"".join(frame("InvokeComplete", json.dumps(e).encode()) if isinstance(e, dict) else frame("PayloadChunk", e) for e in events)
+        self.server.answers["thumb"] = (200, data, {"Content-Type": "application/vnd.amazon.eventstream"})
+
+    def test_stream(self):
+        self.streams(b"one ", b"two", {"LogResult": base64.b64encode(b"START x\n").decode()})
+        done = self.run_cli("invoke", "thumb", "--stream", "--tail")
+        self.assertEqual(done.stdout, "one two\n")
+        self.assertIn("START x", done.stderr)
+        self.assertIn("response-streaming-invocations", self.called("POST", "invocations")[-1][1])
+        self.assertEqual(self.out("invoke", "thumb", "--stream", "-o", "answer"), "")
+        with open(os.path.join(self.folder, "answer"), "rb") as f:
+            self.assertEqual(f.read(), b"one two")
+        self.assertEqual(json.loads(self.out("invoke", "thumb", "--stream", "--output", "json"))["Payload"], "one two")
+
+    def test_stream_that_fails(self):
+        self.streams(b"some", {"ErrorCode": "KeyError", "ErrorDetails": '{"errorType": "KeyError", "errorMessage": "late"}'})
+        done = self.run_cli("invoke", "thumb", "--stream", status=1)
+        self.assertEqual(done.stdout, "some\n")
+        self.assertIn("thumb failed: KeyError: late", done.stderr)
+        self.streams({"ErrorCode": "Odd", "ErrorDetails": "no object"})
+        self.assertIn("thumb failed: Odd: no object", self.failure("invoke", "thumb", "--stream"))
+        self.streams(b"some")
+        self.assertIn("the answer ended in the middle", self.failure("invoke", "thumb", "--stream"))
+        self.server.answers["thumb"] = b"this is no stream of events at all"
+        self.assertIn("no event stream", self.failure("invoke", "thumb", "--stream"))
+        self.assertIn("Function not found: arn:aws", self.failure("invoke", "nobody", "--stream"))
+        self.assertIn("leave --async away", self.failure("invoke", "thumb", "--stream", "--async"))
 
     def test_refusals(self):
         self.assertIn("Function not found: arn:aws", self.failure("invoke", "nobody"))

@@ -134,10 +134,22 @@ char *client_path(const char *fmt, ...)
 	return path;
 }
 
+/* Where the bytes of an answer go. */
+struct taking {
+	CURL *curl;
+	const struct client_call *call;
+	struct client_answer *answer;
+};
+
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
-	struct client_answer *answer = arg;
-	return buf_append(&answer->body, data, size * n) == 0 ? size * n : 0;
+	const struct taking *t = arg;
+	long status = 0;
+	if (t->call->on_piece)
+		curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+	bool taken = status == 200 ? t->call->on_piece(t->call->arg, (struct str){data, size * n})
+	                           : buf_append(&t->answer->body, data, size * n) == 0;
+	return taken ? size * n : 0;
 }
 
 static void take_log(struct client_answer *answer, struct str value)
@@ -220,9 +232,9 @@ static int sign(struct client *client, const struct client_call *call, struct cu
 	return r;
 }
 
-static void set_up(struct client *client, const struct client_call *call, const char *url, struct curl_slist *lines,
-                   struct client_answer *answer)
+static void set_up(struct client *client, const char *url, struct curl_slist *lines, struct taking *taking)
 {
+	const struct client_call *call = taking->call;
 	CURL *curl = client->curl;
 	curl_easy_reset(curl); /* keeps the connection */
 	curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -234,9 +246,9 @@ static void set_up(struct client *client, const struct client_call *call, const 
 	}
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, lines);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, taking);
 	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(curl, CURLOPT_HEADERDATA, answer);
+	curl_easy_setopt(curl, CURLOPT_HEADERDATA, taking->answer);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->why);
@@ -309,7 +321,8 @@ static CURLcode perform(struct client *client, const struct client_call *call, c
                         struct client_answer *answer)
 {
 	buf_init(&answer->body, CLIENT_ANSWER_MAX);
-	set_up(client, call, url, lines, answer);
+	struct taking taking = {client->curl, call, answer};
+	set_up(client, url, lines, &taking);
 	CURLcode code = curl_easy_perform(client->curl);
 	if (code == CURLE_OK)
 		curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &answer->status);

@@ -26,6 +26,9 @@ struct client_call {
 	const char *type;    /* Content-Type of the body */
 	const void *body;
 	size_t body_len;
+	/* Gets the answer's bytes as they come, where its status is 200; they are not kept then. False ends the call. NULL: none. */
+	bool (*on_piece)(void *arg, struct str bytes);
+	void *arg;
 };
 
 struct client_answer {

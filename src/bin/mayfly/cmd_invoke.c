@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "bin/mayfly/lambda.h"
+#include "bin/mayfly/stream.h"
 #include "bin/mayfly/term.h"
 #include "core/base/clock.h"
 #include "core/base/codec.h"
@@ -16,6 +17,7 @@ static const struct option_row options[] = {
 	{"qualifier", 0, OPTION_TEXT, "Q", "version or alias", 0, 0},
 	{"tail", 't', OPTION_FLAG, NULL, "show the end of the log as well", 0, 0},
 	{"phases", 'p', OPTION_FLAG, NULL, "show where the time went", 0, 0},
+	{"stream", 's', OPTION_FLAG, NULL, "show the answer as it comes, for functions that stream theirs", 0, 0},
 	{"async", 0, OPTION_FLAG, NULL, "only queue the event (invocation type Event)", 0, 0},
 	{"dry-run", 0, OPTION_FLAG, NULL, "only check that it could be invoked", 0, 0},
 	{"client-context", 0, OPTION_TEXT, "JSON", "client context, as JSON", 0, 0},
@@ -183,6 +185,8 @@ static int show(struct cli *cli, const char *name, const struct client_answer *a
 	int r = 0;
 	if (cli->json)
 		r = print_object(a);
+	else if (args_flag(&cli->args, "stream"))
+		r = 0; /* it is there */
 	else if (!failed || !on_terminal)
 		r = write_answer(cli, buf_str(&a->body));
 	fflush(stdout);
@@ -210,16 +214,38 @@ static int add_context(struct cli *cli, struct client_call *call, char **encoded
 	return 0;
 }
 
-static int run(struct cli *cli)
+static int invoke(struct cli *cli, struct client_call *call, struct client_answer *answer)
+{
+	const char *file = args_text(&cli->args, "out");
+	if (!args_flag(&cli->args, "stream"))
+		return client_call(cli, call, answer);
+	CLEANUP_FCLOSE FILE *out = file ? fopen(file, "wb") : NULL;
+	if (file && !out)
+		return cli_fail(cli, "cannot write the answer to %s: %s", file, strerror(errno));
+	return stream_call(cli, call, answer, cli->json ? NULL : out ? out : stdout);
+}
+
+static char *path_of(struct cli *cli)
 {
 	const char *name = args_word(&cli->args, 0), *qualifier = args_text(&cli->args, "qualifier");
+	if (args_flag(&cli->args, "stream"))
+		return qualifier ? client_path(LAMBDA_STREAMS "?Qualifier=%s", name, qualifier) : client_path(LAMBDA_STREAMS, name);
+	return qualifier ? client_path(LAMBDA_FUNCTIONS "/%s/invocations?Qualifier=%s", name, qualifier)
+	                 : client_path(LAMBDA_FUNCTIONS "/%s/invocations", name);
+}
+
+static int run(struct cli *cli)
+{
+	const char *name = args_word(&cli->args, 0);
 	bool async = args_flag(&cli->args, "async"), dry = args_flag(&cli->args, "dry-run");
 	bool log = !async && !dry && (args_flag(&cli->args, "tail") || args_flag(&cli->args, "phases"));
-	CLEANUP_FREE char *path = qualifier ? client_path(LAMBDA_FUNCTIONS "/%s/invocations?Qualifier=%s", name, qualifier)
-	                                    : client_path(LAMBDA_FUNCTIONS "/%s/invocations", name);
+	CLEANUP_FREE char *path = path_of(cli);
 	CLEANUP_FREE char *context = NULL;
 	CLEANUP(buf_release) struct buf event;
 	CLEANUP_ANSWER struct client_answer answer = {0};
+	buf_init(&event, 0);
+	if (args_flag(&cli->args, "stream") && (async || dry))
+		return cli_fail(cli, "--stream is for answers; leave %s away", async ? "--async" : "--dry-run");
 	if (read_event(cli, &event) < 0)
 		return -1;
 	struct client_call call = {
@@ -229,7 +255,7 @@ static int run(struct cli *cli)
 	if (add_context(cli, &call, &context) < 0)
 		return -1;
 	uint64_t start_ns = clock_mono_ns();
-	if (client_call(cli, &call, &answer) < 0)
+	if (invoke(cli, &call, &answer) < 0)
 		return -1;
 	return show(cli, name, &answer, (double)(clock_mono_ns() - start_ns) / NS_PER_MS);
 }
@@ -243,6 +269,7 @@ const struct command command_invoke = {
 	.options = OPTIONS(options),
 	.details = "NAME may be an ARN. The exit status is 1 when the function answers with an error.\n\n"
 	           "  mayfly invoke thumb -d '{\"n\": 1}' --tail\n"
-	           "  mayfly invoke thumb -d @event.json -o answer.json",
+	           "  mayfly invoke thumb -d @event.json -o answer.json\n"
+	           "  mayfly invoke chat --stream",
 	.run = run,
 };

@@ -6,6 +6,7 @@
 #include "bin/mayfly/client.h"
 
 #define LAMBDA_FUNCTIONS "/2015-03-31/functions"
+#define LAMBDA_STREAMS "/2021-11-15/functions/%s/response-streaming-invocations"
 
 /* GetFunction: {"Configuration", "Code", "Tags", ...}. *function is NULL, with 0, when there is none and `may_miss`. */
 int lambda_get(struct cli *cli, const char *name, const char *qualifier, bool may_miss, json_t **function);
