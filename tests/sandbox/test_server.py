@@ -127,7 +127,7 @@ class Server(unittest.TestCase):
         s = self.server
         self.assertRegex(s.ready_line, r"^mayfly: ready on http://127\.0\.0\.1:\d+\n$")
         self.assertEqual(s.ready_line.strip().rsplit(":")[-1], str(s.hello.port))
-        self.assertEqual((s.hello.version, s.hello.loopback, s.hello.restarted), (2, 1, 0))
+        self.assertEqual((s.hello.version, s.hello.loopback, s.hello.restarted), (3, 1, 0))
         self.assertGreater(s.hello.max_environments, 0)
         with socket.create_connection(("127.0.0.1", s.hello.port)) as client:
             listener = socket.socket(fileno=os.dup(s.listener))
