@@ -277,10 +277,10 @@ void api_url_submit(struct api_call *call)
 		api_call_free(call);
 	else if (call->url->event_failed)
 		url_refuse(call, URL_TOO_LARGE);
-	else if (take_event(call) < 0)
-		url_refuse(call, URL_NO_ROOM);
 	else if (resolve(call, &target, &err) < 0)
 		url_refuse_error(call, &err, NULL);
+	else if (take_event(call) < 0) /* last: from here on the payload is the invocation's */
+		url_refuse(call, URL_NO_ROOM);
 	else
 		submit(call, &target);
 }

@@ -137,6 +137,10 @@ static void put_error(struct api_call *call, const struct error *err, const char
 	case ERR_SNAP_START_NOT_READY:
 		refuse(call, URL_NOT_READY);
 		return;
+	case ERR_SNAP_START: /* the function's own hooks */
+	case ERR_SNAP_START_TIMEOUT:
+		refuse(call, URL_FAILED);
+		return;
 	default:
 		break;
 	}
