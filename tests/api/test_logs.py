@@ -2,7 +2,7 @@
 import json
 import time
 
-from api_case import ACCOUNT, REGION, ROLE, ZIP, ApiCase, main, needs_server, unique
+from api_case import ACCOUNT, REGION, ROLE, ZIP, ApiCase, main, needs_server, unique, zip_of
 
 ARN = "arn:aws:logs:%s:%s:log-group:" % (REGION, ACCOUNT)
 NO_GROUP = "The specified log group does not exist."
@@ -288,6 +288,42 @@ class Functions(Logs):
         self.client.update_function_configuration(FunctionName=name, LoggingConfig={"LogFormat": "Text"})
         self.wait(name)
         self.assertEqual(self.client.get_function_configuration(FunctionName=name)["LoggingConfig"], {"LogFormat": "Text", "LogGroup": "/aws/lambda/" + name})
+
+    def records(self, name, needle):
+        """The log of one invocation as JSON, when the line that holds `needle` is there."""
+        group = self.client.get_function_configuration(FunctionName=name)["LoggingConfig"]["LogGroup"]
+        self.client.invoke(FunctionName=name)
+        lines = [e["message"] for e in self.logs.filter_log_events(logGroupName=group)["events"]]
+        self.assertTrue([line for line in lines if needle in line], lines)
+        return [json.loads(line) for line in lines]
+
+    def test_json_of_python(self):
+        code = ("import logging\nlog = logging.getLogger('app')\ndef handler(event, context):\n    log.info('quiet')\n"
+                "    log.warning('loud %s', 1, extra={'more': [2]})\n    try:\n        1 / 0\n    except Exception:\n        log.exception('broken')\n")
+        name = self.create(Code={"ZipFile": zip_of({"app.py": code})}, LoggingConfig={"LogFormat": "JSON", "ApplicationLogLevel": "WARN", "SystemLogLevel": "DEBUG"})
+        found = self.records(name, "loud")
+        loud, broken = [r for r in found if "level" in r]
+        self.assertRegex(loud.pop("timestamp"), r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+        start, = [r for r in found if r.get("type") == "platform.start"]
+        self.assertEqual(loud, {"level": "WARNING", "message": "loud 1", "logger": "app", "requestId": start["record"]["requestId"], "more": [2]})
+        self.assertEqual((broken["level"], broken["errorType"], broken["errorMessage"]), ("ERROR", "ZeroDivisionError", "division by zero"))
+        types = [r["type"] for r in found if "type" in r]
+        self.assertLessEqual({"platform.initStart", "platform.start", "platform.runtimeDone", "platform.report"}, set(types))
+        report, = [r["record"] for r in found if r.get("type") == "platform.report"]
+        self.assertEqual((report["status"], report["metrics"]["memorySizeMB"]), ("success", 128))
+        done, = [r["record"] for r in found if r.get("type") == "platform.runtimeDone"]
+        self.assertEqual((done["requestId"], done["status"]), (start["record"]["requestId"], "success"))
+
+    def test_json_of_nodejs(self):
+        code = ("exports.handler = async () => { console.debug('hidden'); console.info('shown', { a: 1 }); console.warn({ b: [2] });"
+                " console.error('bad', new TypeError('x')); };")
+        name = self.create(Runtime="nodejs20.x", Handler="index.handler", Code={"ZipFile": zip_of({"index.js": code})},
+                           LoggingConfig={"LogFormat": "JSON", "SystemLogLevel": "WARN"})
+        found = self.records(name, "shown")
+        self.assertEqual([(r["level"], r["message"]) for r in found][:2], [("INFO", "shown { a: 1 }"), ("WARN", {"b": [2]})])
+        self.assertEqual((found[2]["level"], found[2]["errorType"], found[2]["errorMessage"]), ("ERROR", "TypeError", "x"))
+        self.assertEqual(len(found), 3) # no platform record at this level
+        self.assertEqual(len({r["requestId"] for r in found}), 1)
 
 
 if __name__ == "__main__":
