@@ -50,7 +50,7 @@ SUITES = [
     Suite("snapshot", "python", "tests/snapshot", 240, server=True, slow=("dump", "restore"), help="processes of every language, saved and restored"),
     Suite("vm", "counted", "tests/vm/run --build {build} --optional", 420, alone=True,
           help="cgroup v2 in an emulated guest, where one can be made"),
-    Suite("e2e", "python", "tests/e2e", 300, server=True,
+    Suite("e2e", "python", "tests/e2e", 400, server=True,
           slow=("snapshot", "snapshot_memory", "readme", "mapping_flow", "load", "run", "snapshot_soak", "snapshot_faults", "snapshot_fresh", "runtimes",
                 "bad_functions", "snapshot_hooks"),
           help="README's commands, kill -9, snapshots, SDKs of every language"),
@@ -235,7 +235,8 @@ def join_files(suite, done, options):
 def run_servers(suites, options):
     """File by file, one more at a time than other suites. Their seconds are the sum over files that ran beside each other."""
     with concurrent.futures.ThreadPoolExecutor(options.jobs + 1) as pool:
-        slow_first = sorted(((i >= len(suite.slow), suite, path) for suite in suites for i, path in enumerate(files_of(suite))), key=lambda w: w[0])
+        slow_first = sorted(((i >= len(suite.slow), suite, path) for suite in suites for i, path in enumerate(files_of(suite))),
+                        key=lambda w: (w[0], -w[1].limit_seconds))
         work = [(suite, path) for _, suite, path in slow_first]
         under_way = [(suite, pool.submit(run_file, suite, path, options)) for suite, path in work]
         try:
