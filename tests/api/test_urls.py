@@ -48,6 +48,7 @@ exports.handler = awslambda.streamifyResponse(async (event, out) => {
   await pause(path === "/wait" ? 400 : 1);
   if (path === "/broken") { await pause(20); throw new Error("in mid-stream"); }
   if (path === "/much") { for (let i = 0; i < 64; i++) if (!out.write(Buffer.alloc(65536, 120))) await new Promise((d) => out.once("drain", d)); }
+  if (path === "/flood") { for (let i = 0; i < 512; i++) if (!out.write(Buffer.alloc(65536, 120))) await new Promise((d) => out.once("drain", d)); }
   out.write("second");
   out.end();
 });
@@ -55,12 +56,24 @@ exports.handler = awslambda.streamifyResponse(async (event, out) => {
 
 
 class UrlCase(ApiCase):
+    """Of functions that several tests use, URLs and permissions go with the test."""
     def url(self, name, **settings):
-        return self.client.create_function_url_config(FunctionName=name, **{"AuthType": "NONE", **settings})
+        made = self.client.create_function_url_config(FunctionName=name, **{"AuthType": "NONE", **settings})
+        self.addCleanup(self.gone, self.client.delete_function_url_config, FunctionName=name, Qualifier=settings.get("Qualifier"))
+        return made
 
     def allow(self, name, auth="NONE", **more):
-        self.client.add_permission(**{"FunctionName": name, "StatementId": unique("s"), "Action": "lambda:InvokeFunctionUrl", "Principal": "*",
+        statement = unique("s")
+        self.client.add_permission(**{"FunctionName": name, "StatementId": statement, "Action": "lambda:InvokeFunctionUrl", "Principal": "*",
                                       "FunctionUrlAuthType": auth, **more})
+        self.addCleanup(self.gone, self.client.remove_permission, FunctionName=name, StatementId=statement)
+        return statement
+
+    def gone(self, call, **arguments):
+        try:
+            call(**{k: v for k, v in arguments.items() if v})
+        except self.client.exceptions.ResourceNotFoundException:
+            pass
 
     def send(self, url, path="", method="GET", body=None, headers=None):
         """(status, headers as a message, body): to a URL, as a browser that resolves the name would."""
@@ -161,6 +174,10 @@ class Configs(UrlCase):
 
 class Doors(UrlCase):
     """Who may, and who means what: nothing here runs a function."""
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.name = cls.server.deploy({"app.py": CODE})
 
     def test_unknown_urls(self):
         port = urllib.parse.urlsplit(self.server.url).port
@@ -171,12 +188,12 @@ class Doors(UrlCase):
 
     def test_other_names_are_the_apis(self):
         """A page that gives this server a name of its own does not reach a function by it."""
-        url = self.url(self.create())["FunctionUrl"]
+        url = self.url(self.name)["FunctionUrl"]
         status, headers, body = self.send(url.replace(".localhost", ".evil.example"))
         self.assertEqual((status, headers["x-amzn-ErrorType"]), (403, "MissingAuthenticationTokenException"))
 
     def test_without_a_permission(self):
-        name = self.create()
+        name = self.name
         url = self.url(name)["FunctionUrl"]
         status, headers, body = self.send(url)
         self.assertEqual((status, headers["x-amzn-ErrorType"], json.loads(body)), (403, "AccessDeniedException", {"Message": FORBIDDEN}))
@@ -184,7 +201,7 @@ class Doors(UrlCase):
         self.assertEqual(self.send(url)[0], 403)
 
     def test_signature_is_needed(self):
-        name = self.create()
+        name = self.name
         url = self.url(name, AuthType="AWS_IAM")["FunctionUrl"]
         self.allow(name)
         self.assertEqual(json.loads(self.send(url)[2]), {"Message": FORBIDDEN})
@@ -197,7 +214,7 @@ class Doors(UrlCase):
         self.assertEqual((status, headers["x-amzn-ErrorType"]), (403, "UnrecognizedClientException"))
 
     def test_preflight_runs_nothing_and_needs_nobody(self):
-        name = self.create()
+        name = self.name
         url = self.url(name, AuthType="AWS_IAM", Cors=CORS)["FunctionUrl"]
         ask = {"Origin": "https://a.example", "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "x-a"}
         status, headers, body = self.send(url, method="OPTIONS", headers=ask)
@@ -210,7 +227,7 @@ class Doors(UrlCase):
         self.assertEqual(self.send(url, method="OPTIONS")[0], 403)
 
     def test_too_large(self):
-        name = self.create()
+        name = self.name
         url = self.url(name)["FunctionUrl"]
         self.allow(name)
         status, headers, body = self.send(url, method="POST", body=b"x" * (6291456 + 1), headers={"Content-Type": "text/plain"})
@@ -249,6 +266,7 @@ class Calls(UrlCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.name = cls.server.deploy({"app.py": CODE}, Timeout=1, MemorySize=256)
+        cls.other = cls.server.deploy({"app.py": CODE})
         cls.client.create_alias(FunctionName=cls.name, Name="live", FunctionVersion="$LATEST")
         cls.address = cls.client.create_function_url_config(FunctionName=cls.name, AuthType="NONE", Cors={"AllowOrigins": ["https://a.example"]})["FunctionUrl"]
         cls.of_alias = cls.client.create_function_url_config(FunctionName=cls.name, AuthType="AWS_IAM", Qualifier="live")["FunctionUrl"]
@@ -352,27 +370,28 @@ class Calls(UrlCase):
         self.assertEqual(self.signed(self.of_alias, method="POST", body=b"x", headers=hashed)[0], 200)
 
     def test_policy_conditions(self):
-        name = self.server.deploy({"app.py": CODE})
+        name = self.other
         url = self.url(name)["FunctionUrl"]
         self.assertEqual(self.send(url)[0], 403)
         self.allow(name, Principal="000000000000")  # somebody, not everybody
         self.assertEqual(self.send(url)[0], 403)
-        self.allow(name, StatementId="pub")
+        statement = self.allow(name)
         self.assertEqual(self.send(url)[0], 200)
-        self.client.remove_permission(FunctionName=name, StatementId="pub")
+        self.client.remove_permission(FunctionName=name, StatementId=statement)
         self.assertEqual(self.send(url)[0], 403)
 
     def test_throttled(self):
-        name = self.server.deploy({"app.py": CODE})
+        name = self.other
         url = self.url(name)["FunctionUrl"]
         self.allow(name)
         self.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+        self.addCleanup(self.client.delete_function_concurrency, FunctionName=name)
         status, headers, body = self.send(url)
         self.assertEqual((status, headers["x-amzn-ErrorType"], json.loads(body)),
                          (429, "TooManyRequestsException", {"Reason": "ReservedFunctionConcurrentInvocationLimitExceeded", "Type": "User", "message": "Rate Exceeded."}))
 
     def test_a_buffered_function_behind_a_stream(self):
-        name = self.server.deploy({"app.py": CODE})
+        name = self.other
         url = self.url(name, InvokeMode="RESPONSE_STREAM")["FunctionUrl"]
         self.allow(name)
         status, _, body = self.send(url)
@@ -419,6 +438,28 @@ class Streams(UrlCase):
 
     def test_much(self):
         self.assertEqual(len(self.send(self.address, "/much")[2]), 64 * 65536 + 12)
+
+    def buffered(self):
+        text = self.request("GET", "/_mayfly/metrics", sign=False)[2].decode()
+        return int(re.search(r"^mayfly_buffered_bytes (\d+)", text, re.M)[1])
+
+    def test_slow_client_slows_the_function_down(self):
+        at = urllib.parse.urlsplit(self.server.url)
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            s.settimeout(30)
+            s.connect((at.hostname, at.port))
+            s.sendall(b"GET /flood HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % urllib.parse.urlsplit(self.address).netloc.encode())
+            self.assertTrue(s.recv(1))
+            most = max(self.buffered() for _ in range(20))
+            got = 1
+            while True:
+                piece = s.recv(1 << 20)
+                if not piece:
+                    break
+                got += len(piece)
+        self.assertGreater(got, 512 * 65536)
+        self.assertLess(most, 8 << 20)
 
     def test_client_that_goes(self):
         for _ in range(3):
