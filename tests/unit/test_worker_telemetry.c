@@ -1,5 +1,6 @@
 /* An extension subscribes at a worker's Runtime API, and hears over TCP what happens to the environment. */
 #include "core/base/buf.h"
+#include "control/worker/worker_priv.h"
 #include "tests/unit/worker_rig.h"
 
 #define NEXT "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -213,6 +214,19 @@ TEST(one_that_dies_in_between)
 	scene_release(&s);
 }
 
+TEST(one_who_was_waited_for_in_vain_costs_nothing)
+{
+	struct scene s;
+	scene_init(&s);
+	worker_begin_telemetry(s.w, true);
+	CHECK(s.w->telemetry);
+	extension_ask(s.e);
+	say(s.r, NEXT);
+	CHECK(s.r->ready == 1 && !s.w->telemetry);
+	print(&s, "unheard\n");
+	scene_release(&s);
+}
+
 TEST(without_subscribers_there_is_nothing)
 {
 	struct scene s;
@@ -228,4 +242,4 @@ TEST(without_subscribers_there_is_nothing)
 }
 
 TESTS(T(a_subscriber_hears_a_whole_life), T(an_error_of_the_functions_is_a_status), T(who_may_not_subscribe),
-      T(one_that_dies_in_between),      T(without_subscribers_there_is_nothing))
+      T(one_that_dies_in_between), T(one_who_was_waited_for_in_vain_costs_nothing),      T(without_subscribers_there_is_nothing))

@@ -1,14 +1,15 @@
 /* A worker's telemetry: who subscribes, what they hear of (whatever is written to the environment's log stream), and the sockets that
  * lead to them. An environment without subscribers, and without extensions that may become some, has none of it. */
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "control/telemetry/telemetry.h"
 #include "control/worker/worker_priv.h"
 #include "core/base/cleanup.h"
-#include "core/base/clock.h"
 
-/* In control, of all environments together: descriptors are counted without them, and this is what the reserve bears. */
+/* In control, of all environments together: capacity is counted without them, so they may take only a small part of the descriptors. */
 #define SOCKETS_MAX 512u
+#define SOCKETS_PART 32u
 
 /* ---- what happens ---- */
 
@@ -28,11 +29,18 @@ static const struct log_observer observer = {.platform = on_platform, .line = on
 
 /* ---- sockets ---- */
 
+static bool may_have_socket(const struct fleet *f)
+{
+	struct rlimit files;
+	bool known = getrlimit(RLIMIT_NOFILE, &files) == 0;
+	return f->telemetry_sockets < SOCKETS_MAX && known && f->telemetry_sockets < files.rlim_cur / SOCKETS_PART;
+}
+
 static void on_want_socket(void *arg, uint32_t number)
 {
 	struct worker *w = arg;
 	struct fleet *f = w->fleet;
-	if (f->telemetry_sockets >= SOCKETS_MAX || launcher_socket(f->deps.launcher, w->env_id, number, NULL) < 0)
+	if (!may_have_socket(f) || launcher_socket(f->deps.launcher, w->env_id, number, NULL) < 0)
 		telemetry_socket(w->telemetry, number, -1);
 }
 
@@ -122,6 +130,9 @@ void worker_tell_init_done(struct worker *w)
 		worker_tell_extension(w, &x->items[i]);
 	if (w->kind == WORKER_PLAIN)
 		log_stream_init_done(w->log, w->init_ns - w->sandbox_ns, w->init_inside);
-	if (w->telemetry)
-		telemetry_close(w->telemetry);
+	if (!w->telemetry)
+		return;
+	telemetry_close(w->telemetry);
+	if (!telemetry_has_subscribers(w->telemetry)) /* and there will be none */
+		worker_end_telemetry(w);
 }
