@@ -70,7 +70,17 @@ AS_RECORDED = ("DeleteFunction: status 204", "GetFunctionCodeSigningConfig.CodeS
                "GetFunction.Configuration.LastUpdateStatusReasonCode: 'Creating'")
 # Members that say something of what there is not here, or that are said only when something failed.
 NEVER_ANSWERED = {
-}
+    "EnvironmentResponse": {"Error"}, "RuntimeVersionConfig": {"Error"}, "GetFunctionResponse": {"TagsError"},
+    "GetFunctionCodeSigningConfigResponse": {"CodeSigningConfigArn"},
+    "FunctionCodeLocation": {"ImageUri", "ResolvedImageUri"},
+    "FunctionConfiguration": {"CapacityProviderConfig", "DurableConfig", "ImageConfigResponse", "MasterArn", "SigningJobArn", "SigningProfileVersionArn"},
+    "Layer": {"SigningJobArn", "SigningProfileVersionArn"}, "LayerVersionContentOutput": {"SigningJobArn", "SigningProfileVersionArn"},
+    "EventSourceMappingConfiguration": {  # of queues; of streams, Kafka and databases there are none
+        "AmazonManagedKafkaEventSourceConfig", "BisectBatchOnFunctionError", "DestinationConfig", "DocumentDBEventSourceConfig", "FilterCriteriaError",
+        "LastProcessingResult", "LoggingConfig", "MaximumRecordAgeInSeconds", "MaximumRetryAttempts", "ParallelizationFactor",
+        "ProvisionedPollerConfig", "Queues", "SelfManagedEventSource", "SelfManagedKafkaEventSourceConfig", "SourceAccessConfigurations",
+        "StartingPosition", "StartingPositionTimestamp", "Topics", "TumblingWindowInSeconds"}}
+PAGES = {"NextMarker"}  # test_pages_of_sdks
 
 
 class Checked(ApiCase):
@@ -150,14 +160,16 @@ class Answers(Checked):
         call, name = self.call, self.create(Publish=True, Tags={"a": "b"}, Description="d", Environment={"Variables": {"AA": "b"}},
                                             VpcConfig={"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}, KMSKeyArn="arn:aws:kms:x",
                                             DeadLetterConfig={"TargetArn": "arn:aws:sqs:us-east-1:000000000000:dead"},
-                                            TenancyConfig={"TenantIsolationMode": "PER_TENANT"})
+                                            FileSystemConfigs=[{"Arn": "arn:aws:elasticfilesystem:us-east-1:000000000000:access-point/fsap-" + "0" * 17,
+                                                                "LocalMountPath": "/mnt/x"}], LoggingConfig={"LogFormat": "JSON"},
+                                            Code={"ZipFile": ZIP, "SourceKMSKeyArn": "arn:aws:kms:x"}, TenancyConfig={"TenantIsolationMode": "PER_TENANT"})
         of = {"FunctionName": name}
         for operation in ("GetFunction", "GetFunctionConfiguration", "ListVersionsByFunction", "GetFunctionCodeSigningConfig",
                           "DeleteFunctionCodeSigningConfig", "ListProvisionedConcurrencyConfigs", "ListDurableExecutionsByFunction",
                           "GetRuntimeManagementConfig", "GetFunctionRecursionConfig"):
             call(operation, **of)
         call("CreateAlias", Name="live", FunctionVersion="1", **of)
-        call("UpdateAlias", Name="live", RoutingConfig={"AdditionalVersionWeights": {}}, **of)
+        call("UpdateAlias", Name="live", Description="d", **of)
         call("GetAlias", Name="live", **of)
         call("ListAliases", **of)
         call("AddPermission", StatementId="s", Action="lambda:InvokeFunction", Principal="*", Qualifier="live", **of)
@@ -167,7 +179,8 @@ class Answers(Checked):
         call("GetFunctionConcurrency", **of)
         call("GetFunction", **of)
         call("DeleteFunctionConcurrency", **of)
-        call("PutFunctionEventInvokeConfig", MaximumRetryAttempts=1, **of)
+        queue = {"Destination": "arn:aws:sqs:us-east-1:000000000000:q"}
+        call("PutFunctionEventInvokeConfig", MaximumRetryAttempts=1, DestinationConfig={"OnSuccess": queue, "OnFailure": queue}, **of)
         call("UpdateFunctionEventInvokeConfig", MaximumEventAgeInSeconds=60, **of)
         call("GetFunctionEventInvokeConfig", **of)
         call("ListFunctionEventInvokeConfigs", **of)
@@ -185,6 +198,9 @@ class Answers(Checked):
         call("UpdateFunctionCode", ZipFile=ZIP2, **of)
         self.wait(name)
         call("PublishVersion", **of)
+        call("UpdateAlias", Name="live", RoutingConfig={"AdditionalVersionWeights": {"2": 0.5}}, **of)
+        call("PutRuntimeManagementConfig", UpdateRuntimeOn="Manual", RuntimeVersionArn="arn:aws:lambda:us-east-1::runtime:x", Qualifier="1", **of)
+        call("GetRuntimeManagementConfig", Qualifier="1", **of)
         call("ListFunctions", FunctionVersion="ALL")
         call("GetAccountSettings")
         call("DeleteAlias", Name="live", **of)
@@ -211,7 +227,7 @@ class Answers(Checked):
         arn = "arn:aws:sqs:%s:%s:%s" % (REGION, ACCOUNT, queue)
         made = self.call("CreateEventSourceMapping", FunctionName=self.create(), EventSourceArn=arn, BatchSize=3, Enabled=False, Tags={"a": "b"},
                          MaximumBatchingWindowInSeconds=1, ScalingConfig={"MaximumConcurrency": 2}, FunctionResponseTypes=["ReportBatchItemFailures"],
-                         FilterCriteria={"Filters": [{"Pattern": '{"body": ["x"]}'}]})
+                         MetricsConfig={"Metrics": ["EventCount"]}, KMSKeyArn="arn:aws:kms:x", FilterCriteria={"Filters": [{"Pattern": '{"body": ["x"]}'}]})
         of = {"UUID": made["UUID"]}
         for operation, given in (("GetEventSourceMapping", of), ("ListEventSourceMappings", {}), ("UpdateEventSourceMapping", {**of, "BatchSize": 4}),
                                  ("DeleteEventSourceMapping", of)):
@@ -222,7 +238,8 @@ class Answers(Checked):
     def the_rest(self):
         name = self.create()
         of = {"FunctionName": name}
-        self.call("CreateFunctionUrlConfig", AuthType="NONE", Cors={"AllowOrigins": ["*"], "MaxAge": 1}, **of)
+        self.call("CreateFunctionUrlConfig", AuthType="NONE", Cors={
+            "AllowCredentials": True, "AllowHeaders": ["a"], "AllowMethods": ["GET"], "AllowOrigins": ["https://a.b"], "ExposeHeaders": ["b"], "MaxAge": 1}, **of)
         self.call("UpdateFunctionUrlConfig", InvokeMode="BUFFERED", **of)
         self.call("GetFunctionUrlConfig", **of)
         self.call("ListFunctionUrlConfigs", **of)
@@ -371,6 +388,7 @@ class Becoming(Checked):
 @needs_current_sdk
 class Coverage(unittest.TestCase):
     """Last: of what the classes before it saw."""
+    maxDiff = None
     raised, wrong, seen = Checked.raised, Checked.wrong, Checked.seen
 
     def test_nothing_is_left_out(self):
@@ -387,7 +405,7 @@ class Coverage(unittest.TestCase):
 
     def missing(self, shape):
         members = MODEL.shape_for(shape).members.items()
-        return {m.serialization.get("name", n) for n, m in members if m.serialization.get("location") is None} - self.seen[shape]
+        return {m.serialization.get("name", n) for n, m in members if m.serialization.get("location") is None} - self.seen[shape] - PAGES
 
     def test_every_member_is_answered(self):
         self.assertEqual({shape: self.missing(shape) for shape in self.seen if self.missing(shape)}, NEVER_ANSWERED)

@@ -339,7 +339,8 @@ static void put_nulls(json_t *config)
 {
 	static const char *const texts[] = {"KMSKeyArn"}, *const lists[] = {"Layers", "FileSystemConfigs"};
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		if (str_eqz(json_value_text(json_object_get(config, texts[i])), ""))
+		struct str text = json_value_text(json_object_get(config, texts[i]));
+		if (text.p && text.n == 0)
 			json_object_set_new(config, texts[i], json_null());
 	}
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
@@ -363,6 +364,12 @@ static void drop_nulls(json_t *config)
 	}
 }
 
+void api_put_source_key(struct api_call *call, json_t *config, const json_t *code)
+{
+	struct str key = json_value_text(json_object_get(code, "SourceKMSKeyArn"));
+	json_object_set_new(config, REGISTRY_SOURCE_KEY, key.n ? json_value_new_str(key) : json_null());
+}
+
 json_t *api_configuration(struct api_call *call, struct str name, const json_t *now)
 {
 	CLEANUP_JSON json_t *config = call->json ? json_deep_copy(call->json) : json_object();
@@ -375,6 +382,8 @@ json_t *api_configuration(struct api_call *call, struct str name, const json_t *
 		json_object_del(config, for_good[i]);
 	if (!now)
 		put_defaults(config);
+	if (!now)
+		api_put_source_key(call, config, json_object_get(call->json, "Code"));
 	put_runtime_version(call, config);
 	complete_logging(config, name, now);
 	complete_groups(config);

@@ -92,7 +92,11 @@ static json_t *code_section(struct api_call *call, const struct function_ref *re
 	if (registry_package(call->api->deps.registry, ref->name, ref->qualifier, &id, err) < 0)
 		return NULL;
 	const char *link = api_link(call, &id);
-	return json_pack("{s:s, s:s}", "RepositoryType", "S3", "Location", link ? link : "");
+	json_t *code = json_pack("{s:s, s:s}", "RepositoryType", "S3", "Location", link ? link : "");
+	CLEANUP_JSON json_t *key = registry_source_key(call->api->deps.registry, ref->name, ref->qualifier);
+	if (code && key)
+		json_object_set(code, "SourceKMSKeyArn", key);
+	return code;
 }
 
 void api_get_function(struct api_call *call)
@@ -200,6 +204,7 @@ void api_update_function_code(struct api_call *call)
 		return;
 	const json_t *architectures = json_object_get(call->json, "Architectures");
 	CLEANUP_JSON json_t *patch = architectures ? json_pack("{s:O}", "Architectures", architectures) : json_object();
+	api_put_source_key(call, patch, call->json);
 	struct registry_update update = {.name = ref.name, .revision = api_text(call, "RevisionId"), .config = patch,
 	                                 .has_code = true, .zip = take_zip(call), .publish = api_flag(call, "Publish"),
 	                                 .dry_run = api_flag(call, "DryRun")};

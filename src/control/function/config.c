@@ -150,6 +150,7 @@ json_t *config_show(const struct config *c, struct str qualifier, struct error *
 	if (c->number)
 		snprintf(version, sizeof version, "%u", c->number);
 	json_object_del(shown, "LatestDescription");
+	json_object_del(shown, REGISTRY_SOURCE_KEY);
 	layer_set_show(shown);
 	int rc = json_object_set_new(shown, "FunctionName", json_string(f->name));
 	rc |= json_object_set_new(shown, "FunctionArn", json_string(arn));
@@ -161,6 +162,14 @@ json_t *config_show(const struct config *c, struct str qualifier, struct error *
 		return NULL;
 	}
 	return STEAL_PTR(shown);
+}
+
+json_t *registry_source_key(const struct registry *r, struct str name, struct str qualifier)
+{
+	const struct function *f = function_find(r, name);
+	const struct config *c = f ? function_config(f, qualifier, NULL) : NULL;
+	CLEANUP_JSON json_t *json = c ? config_load(c, NULL) : NULL;
+	return json_incref(json_object_get(json, REGISTRY_SOURCE_KEY));
 }
 
 /* ---- the runnable form ---- */

@@ -137,6 +137,10 @@ uint64_t registry_function_id(const struct registry *r, struct str name);
 json_t *registry_show(struct registry *r, struct str name, struct str qualifier, struct error *err);
 /* The package of that configuration; its name as a blob and folder. */
 int registry_package(struct registry *r, struct str name, struct str qualifier, struct blob_id *id, struct error *err);
+/* A member of registry_create's and registry_update's config that registry_show does not show: the key that the package was sent
+ * with, as a text; NULL: none, or no such function. New reference. */
+#define REGISTRY_SOURCE_KEY "CodeSourceKMSKeyArn"
+json_t *registry_source_key(const struct registry *r, struct str name, struct str qualifier);
 /* New reference: an object, empty when there are none. NULL: 404. */
 json_t *registry_tags(struct registry *r, struct str name, struct error *err);
 /* -1 for none; *found tells whether the function exists. */
