@@ -193,6 +193,8 @@ void api_stream_done(struct api_call *call);
 bool api_check_configuration(struct api_call *call, const struct function_ref *ref, bool create);
 /* A member that names something that is not offered (container images, capacity providers, ...); an empty group says nothing. */
 bool api_check_offered(struct api_call *call);
+/* Code.SourceKMSKeyArn (or none) into what is stored. */
+void api_put_source_key(struct api_call *call, json_t *config, const json_t *code);
 bool api_has_tenants(struct api_call *call, const struct function_ref *ref);
 bool api_check_tags(struct api_call *call, const json_t *tags);
 bool api_check_signing(struct api_call *call); /* a code signing configuration that is named must be there: none is */
