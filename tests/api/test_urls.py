@@ -265,8 +265,8 @@ class Calls(UrlCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.name = cls.server.deploy({"app.py": CODE}, Timeout=1, MemorySize=256)
-        cls.other = cls.server.deploy({"app.py": CODE})
+        cls.name = cls.server.deploy({"app.py": CODE}, Timeout=20, MemorySize=256)
+        cls.other = cls.server.deploy({"app.py": CODE}, Timeout=20)
         cls.client.create_alias(FunctionName=cls.name, Name="live", FunctionVersion="$LATEST")
         cls.address = cls.client.create_function_url_config(FunctionName=cls.name, AuthType="NONE", Cors={"AllowOrigins": ["https://a.example"]})["FunctionUrl"]
         cls.of_alias = cls.client.create_function_url_config(FunctionName=cls.name, AuthType="AWS_IAM", Qualifier="live")["FunctionUrl"]
@@ -328,7 +328,7 @@ class Calls(UrlCase):
     def test_long_text_body_and_answer(self):
         text = "ä\n" * 400000
         status, headers, body = self.send(self.address, "/answer", "POST", json.dumps({"statusCode": 200, "body": text}).encode(), {"Content-Type": "application/json"})
-        self.assertEqual((status, body.decode()), (200, text))
+        self.assertTrue(status == 200 and body.decode() == text, (status, body[:200]))
         self.assertEqual(len(self.send(self.address, "/long")[2]), 3000000)
 
     def test_answers(self):
@@ -336,7 +336,7 @@ class Calls(UrlCase):
                                     ({"statusCode": "418", "body": "tea"}, 418, b"tea"), ({"statusCode": 201, "body": {"a": 1}}, 201, b'{"a":1}'),
                                     ({"statusCode": 200, "body": "aGk=", "isBase64Encoded": True}, 200, b"hi"), ({"statusCode": 204}, 204, b"")):
             got = self.answer(value)
-            self.assertEqual((got[0], got[2].replace(b", ", b",").replace(b": ", b":"), got[1]["Content-Type"]), (status, body, "application/json"))
+            self.assertEqual((got[0], got[2], got[1]["Content-Type"]), (status, body, "application/json"))
         got = self.answer({"statusCode": 302, "headers": {"Location": "/x", "X-N": 3, "X-B": False, "Content-Length": "1", "X-Split": "a\r\nX-Evil: b"},
                            "cookies": ["a=1; Path=/", "b=2"]})
         self.assertEqual((got[0], got[1]["Location"], got[1]["X-N"], got[1]["X-B"], got[1]["X-Evil"]), (302, "/x", "3", "false", None))
@@ -344,7 +344,10 @@ class Calls(UrlCase):
 
     def test_what_becomes_502(self):
         bad = [self.answer({"statusCode": 99}), self.answer({"statusCode": 200, "headers": {"a b": "c"}}), self.answer({"statusCode": 200, "headers": 1})]
-        for status, headers, body in bad + [self.send(self.address, path) for path in ("/fail", "/slow", "/exit")]:
+        name = self.server.deploy({"app.py": CODE}, Timeout=1)
+        short = self.url(name)["FunctionUrl"]
+        self.allow(name)
+        for status, headers, body in bad + [self.send(self.address, "/fail"), self.send(self.address, "/exit"), self.send(short, "/slow")]:
             self.assertEqual((status, body, headers["Content-Type"]), (502, b"Internal Server Error", "application/json"))
             self.assertTrue(headers["x-amzn-RequestId"])
 

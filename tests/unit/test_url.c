@@ -258,7 +258,7 @@ static struct str header(const struct url_answer *a, const char *name)
 TEST(answers_that_are_values)
 {
 	static const char *const rows[][2] = {
-		{"{\"hello\":\"world\"}", "{\"hello\":\"world\"}"}, {"[\"hello\",3,true]", "[\"hello\",3,true]"}, {"3", "3"}, {"3.1", "3.1"},
+		{"{\"hello\":\"world\"}", "{\"hello\":\"world\"}"}, {"[\"hello\",3,true]", "[\"hello\",3,true]"}, {" { \"a b\" : [ 1.50 ,\t\"x \\\" y\" ] }\n", "{\"a b\":[1.50,\"x \\\" y\"]}"}, {"3", "3"}, {"3.1", "3.1"},
 		{"true", "true"}, {"null", "null"}, {"\"hello\"", "hello"}, {"\"\"", ""}, {"{\"body\":\"x\"}", "{\"body\":\"x\"}"},
 		{"{\"statusCode\":null}", "{\"statusCode\":null}"}};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
