@@ -148,34 +148,6 @@ TEST(json_format)
 	fixture_release(&x);
 }
 
-/* What the runtime does not filter itself: other logging libraries, custom runtimes. */
-TEST(application_levels_filter_lines)
-{
-	struct fixture x;
-	fixture_init(&x, 64u << 20);
-	x.version.log_format = LOG_FORMAT_JSON;
-	static const char lines[] = "{\"level\":\"DEBUG\",\"n\":1}\n{\"level\":\"info\",\"n\":2}\n{\"level\":\"WARNING\",\"n\":3}\nplain 4\n{\"n\":5}\n"
-		"{\"level\":\"CRITICAL\",\"n\":6}\n{\"level\":\"ERROR\" broken 7\n";
-	static const struct {
-		const char *level, *left;
-	} cases[] = {{"TRACE", "1234567"}, {"DEBUG", "1234567"}, {"INFO", "234567"}, {"WARN", "36"}, {"ERROR", "6"}, {"FATAL", "6"}};
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		x.version.app_log_level = cases[i].level;
-		struct log_stream *s = logs_open_stream(x.logs, &x.version, NULL);
-		fixture_print(s, lines);
-		CLEANUP_FREE char *all = read_head(&x, log_stream_name(s));
-		char left[16] = "";
-		size_t n = 0;
-		for (const char *p = all; p && *p; p++) {
-			if (*p >= '1' && *p <= '7')
-				left[n++] = *p;
-		}
-		CHECK_STR(left, cases[i].left);
-		log_stream_close(s);
-	}
-	fixture_release(&x);
-}
-
 TEST(a_missing_runtime_is_said)
 {
 	struct fixture x;
@@ -620,7 +592,7 @@ TEST(many_groups_need_few_files)
 	fixture_release(&x);
 }
 
-TESTS(T(lines_of_an_invocation_as_lambda_writes_them), T(faults_and_statuses), T(restores), T(json_format), T(application_levels_filter_lines), T(a_missing_runtime_is_said),
+TESTS(T(lines_of_an_invocation_as_lambda_writes_them), T(faults_and_statuses), T(restores), T(json_format), T(a_missing_runtime_is_said),
       T(tail_is_the_last_4_kb), T(long_lines_are_cut_and_memory_is_bounded),
       T(pages_lead_through_a_stream_both_ways_over_segments), T(disk_use_is_bounded_by_rotation),
       T(everything_is_there_after_a_restart), T(a_torn_record_is_skipped_and_written_over), T(filters),

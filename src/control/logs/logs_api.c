@@ -195,9 +195,9 @@ static const struct {
 	const char *name;
 	int (*run)(const struct logs_request *q);
 } operations[] = {
-#define X(operation) {#operation, logs_##operation},
-	LOGS_OPERATIONS(X)
-#undef X
+#define L(operation, note) {#operation, logs_##operation},
+#include "control/logs/operations.def"
+#undef L
 };
 
 static int run(struct logs *l, struct str operation, const json_t *body, struct buf *out, struct error *err)

@@ -1,4 +1,4 @@
-/* CloudWatch Logs' JSON 1.1 protocol over the logs, without HTTP. Which operations answer says LOGS_OPERATIONS in logs_api_priv.h;
+/* CloudWatch Logs' JSON 1.1 protocol over the logs, without HTTP. Which operations answer says operations.def;
  * StartLiveTail is live_tail.h's.
  *
  * FilterLogEvents takes one member that AWS's does not: `mayflyRequestId`, only lines of that invocation. */

@@ -39,15 +39,9 @@ struct str logs_identifier_group(struct str id);
 void logs_write_token(struct json_writer *w, const char *key, const char *token);
 void logs_write_group_arn(const struct logs_request *q, const char *key, struct str name, const char *rest);
 
-/* X(operation): all that answer; the rest is ERR_UNKNOWN_OPERATION. */
-#define LOGS_OPERATIONS(X) \
-	X(CreateLogGroup) X(CreateLogStream) X(DeleteLogGroup) X(DeleteLogStream) X(DeleteRetentionPolicy) X(DescribeLogGroups) \
-	X(DescribeLogStreams) X(FilterLogEvents) X(GetLogEvents) X(ListLogGroups) X(ListTagsForResource) X(ListTagsLogGroup) \
-	X(PutLogEvents) X(PutLogGroupDeletionProtection) X(PutRetentionPolicy) X(TagLogGroup) X(TagResource) X(TestMetricFilter) \
-	X(UntagLogGroup) X(UntagResource)
-
-#define X(operation) int logs_##operation(const struct logs_request *q);
-LOGS_OPERATIONS(X)
-#undef X
+/* One function for each row of operations.def. */
+#define L(operation, note) int logs_##operation(const struct logs_request *q);
+#include "control/logs/operations.def"
+#undef L
 
 #endif
