@@ -286,6 +286,42 @@ TEST(the_eleventh_is_too_many)
 	rig_free(r);
 }
 
+static const char *complain(struct rig *r, struct worker *w, int fd, unsigned place, const char *what)
+{
+	char text[384];
+	snprintf(text, sizeof text, "POST /2020-01-01/extension/%s/error HTTP/1.1\r\nHost: x\r\nLambda-Extension-Identifier: %s\r\n"
+	         "Lambda-Extension-Function-Error-Type: Extension.Mine\r\nContent-Length: 0\r\n\r\n", what, w->api.extensions->items[place].id);
+	return say_on(r, fd, text);
+}
+
+TEST(one_that_says_it_fails)
+{
+	struct rig *r = rig_extended();
+	struct worker *w = start(r, false);
+	CHECK(w);
+	tell_started(r, w, false, PARK_INVOCATION);
+	int fds[2] = {dial(r), dial(r)};
+	CHECK(enroll(r, fds[0], "agent", "{}"));
+	CHECK(has(complain(r, w, fds[0], 0, "init"), "202"));
+	for (unsigned i = 0; i < 1000 && w->state != WORKER_STOPPING; i++) { /* it does not end, though it should */
+		run(r);
+		usleep(10000);
+	}
+	CHECK_STR(w->failure.fault.type, "Extension.InitError");
+	CHECK_STR(w->failure.fault.reason, "Extension.Mine");
+	CHECK(hear(r, IPC_ENV_KILL) && r->got.body.ipc_env_kill.leavers == 0);
+	done(r, fds);
+
+	r = rig_extended();
+	w = ready_worker(r, fds);
+	CHECK(w);
+	int other = dial(r);
+	complain(r, w, other, 0, "exit");
+	CHECK(w->state == WORKER_STOPPING && hear(r, IPC_ENV_KILL));
+	close(other);
+	done(r, fds);
+}
+
 TEST(no_image_is_taken_of_them)
 {
 	static const uint8_t key[IPC_IMAGE_KEY] = {1};
@@ -316,4 +352,5 @@ TEST(no_image_is_taken_of_them)
 
 TESTS(T(external_ones_are_found_in_the_layers), T(the_runtime_starts_behind_them), T(shutdown_comes_after_the_runtime),
       T(shutdown_does_not_wait_for_ever), T(a_report_waits_for_them), T(one_that_ends_ends_all), T(a_crash_behind_the_answer),
-      T(one_that_never_registers_is_a_timeout), T(the_eleventh_is_too_many), T(no_image_is_taken_of_them))
+      T(one_that_never_registers_is_a_timeout), T(the_eleventh_is_too_many),
+      T(one_that_says_it_fails), T(no_image_is_taken_of_them))
