@@ -7,17 +7,27 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROW = re.compile(r'^R\((\w+), "([^"]+)", (?:NULL|"([^"]*)"), (\w+), (\w+), ([&\w]+), (\w+), "([^"]*)"\)$', re.M)
 
 
+def here(handler, note):
+    """yes, partly (what not), no (what instead)."""
+    if handler == "NULL":
+        return "no: %s" % note if note else "no"
+    return note or "yes"
+
+
 def main():
     with open(os.path.join(ROOT, "src/control/api/routes.def"), encoding="utf-8") as f:
         rows = ROW.findall(f.read())
-    there = sum(handler != "NULL" for _, _, _, _, handler, _, _, _ in rows)
+    cells = [here(handler, note) for _, _, _, _, handler, _, _, note in rows]
+    count = {word: sum(re.match(word + r"\b", cell) is not None for cell in cells) for word in ("yes", "partly", "no")}
+    assert sum(count.values()) == len(rows), [c for c in cells if not re.match(r"(yes|partly|no)\b", c)]
     print("# The Lambda API\n")
     print("Generated from `src/control/api/routes.def` (`make` does it); to change a row, change it there.\n")
-    print("%d of %d operations answer; each of the others answers 501 `NotImplementedException` with its name in the text.\n" % (there, len(rows)))
-    print("| operation | request | here | note |\n|---|---|---|---|")
-    for method, path, query, name, handler, _, _, note in sorted(rows, key=lambda r: r[3]):
+    print("Of %d operations %d are there, %d partly: the table says what is not. The other %d check their request as AWS does and answer 501 "
+          "`NotImplementedException` with the reason.\n" % (len(rows), count["yes"], count["partly"], count["no"]))
+    print("| operation | request | here |\n|---|---|---|")
+    for (method, path, query, name, *_), cell in sorted(zip(rows, cells), key=lambda pair: pair[0][3]):
         request = "%s %s%s" % (method, path, "?" + query if query else "")
-        print("| %s | `%s` | %s | %s |" % (name, request, "no" if handler == "NULL" else "yes", note))
+        print("| %s | `%s` | %s |" % (name, request, cell))
 
 
 if __name__ == "__main__":
