@@ -559,6 +559,16 @@ TEST(credentials_for_sdks)
 	CHECK_INT(rig_free(r), 0);
 }
 
+TEST(an_owner_without_telemetry_says_so)
+{
+	struct rig *r = rig_new();
+	CHECK(has(say(r, "PUT /2022-07-01/telemetry HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"), "HTTP/1.1 202"));
+	CHECK(has(r->heard, "Telemetry.NotSupported"));
+	CHECK(has(say(r, "PUT /2020-08-15/logs HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"), "Logs.NotSupported"));
+	CHECK(has(say(r, "POST /2020-08-15/logs HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"), "404"));
+	CHECK_INT(rig_free(r), 0);
+}
+
 /* The end that a restored process believes to have asked on, over TCP as it is. */
 static int adopt(struct rig *r, bool restore_next, unsigned *port)
 {
@@ -600,7 +610,7 @@ TEST(a_restored_process_is_taken_over_while_it_waits)
 	CHECK_INT(rig_free(r), 0);
 }
 
-TESTS(T(a_runtime_waits_to_be_saved_and_goes_on), T(order_around_the_restore), T(hooks_that_fail_after_a_restore), T(credentials_for_sdks),
+TESTS(T(a_runtime_waits_to_be_saved_and_goes_on), T(order_around_the_restore), T(hooks_that_fail_after_a_restore), T(credentials_for_sdks), T(an_owner_without_telemetry_says_so),
       T(a_restored_process_is_taken_over_while_it_waits), T(next_answer_next), T(wrong_order_and_wrong_id_are_refused), T(errors_carry_their_type), T(init_error_ends_init),
       T(init_error_with_a_late_body), T(init_error_that_is_too_large_or_breaks_off), T(long_texts_wait_whole),
       T(an_event_waits_for_a_runtime_that_reconnects), T(an_undelivered_event_is_freed), T(faults_of_an_answer), T(an_answer_without_room),
