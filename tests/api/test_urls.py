@@ -29,6 +29,8 @@ def handler(event, context):
         raise ValueError("as wanted")
     if event.get("rawPath") == "/slow":
         time.sleep(5)
+    if event.get("rawPath") == "/keys":
+        return [os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], os.environ["AWS_SESSION_TOKEN"]]
     if event.get("rawPath") == "/exit":
         os._exit(3)
     if event.get("rawPath") == "/long":
@@ -266,7 +268,7 @@ class Calls(UrlCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.name = cls.server.deploy({"app.py": CODE}, Timeout=20, MemorySize=256)
-        cls.other = cls.server.deploy({"app.py": CODE}, Timeout=20)
+        cls.other = cls.server.deploy({"app.py": CODE}, Timeout=20, Tags={"mayfly:snapshot": "off"})
         cls.client.create_alias(FunctionName=cls.name, Name="live", FunctionVersion="$LATEST")
         cls.address = cls.client.create_function_url_config(FunctionName=cls.name, AuthType="NONE", Cors={"AllowOrigins": ["https://a.example"]})["FunctionUrl"]
         cls.of_alias = cls.client.create_function_url_config(FunctionName=cls.name, AuthType="AWS_IAM", Qualifier="live")["FunctionUrl"]
@@ -371,6 +373,18 @@ class Calls(UrlCase):
         self.assertEqual((status, len(json.loads(body)["event"]["body"])), (200, 100000))
         hashed = {"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"}
         self.assertEqual(self.signed(self.of_alias, method="POST", body=b"x", headers=hashed)[0], 200)
+
+    def test_functions_call_each_other(self):
+        """With the credentials of their environment, which the event then names."""
+        url = self.url(self.other)["FunctionUrl"]
+        self.allow(self.other)
+        key, secret, token = json.loads(self.send(url, "/keys")[2])
+        status, _, body = self.signed(self.of_alias, key=key, secret=secret, token=token)
+        self.assertEqual(status, 200, body)
+        event = json.loads(body)["event"]
+        self.assertEqual(event["requestContext"]["authorizer"]["iam"]["userArn"], "arn:aws:sts::000000000000:assumed-role/any/" + self.other)
+        self.assertNotIn("x-amz-security-token", event["headers"])
+        self.assertEqual(self.signed(self.of_alias, key=key, secret=secret)[0], 403)
 
     def test_policy_conditions(self):
         name = self.other
