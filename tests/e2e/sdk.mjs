@@ -2,13 +2,14 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 const require = createRequire(process.cwd() + "/");
+const everything = require("@aws-sdk/client-lambda");
 const {
   LambdaClient, CreateFunctionCommand, InvokeCommand, GetFunctionCommand, DeleteFunctionCommand, UpdateFunctionCodeCommand,
   PublishVersionCommand, CreateAliasCommand, TagResourceCommand, ListTagsCommand, PutFunctionConcurrencyCommand,
   PublishLayerVersionCommand, GetLayerVersionByArnCommand, AddLayerVersionPermissionCommand, GetLayerVersionPolicyCommand,
   DeleteLayerVersionCommand, paginateListLayers, paginateListLayerVersions,
   paginateListFunctions, paginateListVersionsByFunction, waitUntilFunctionActiveV2, waitUntilFunctionUpdatedV2,
-} = require("@aws-sdk/client-lambda");
+} = everything;
 const { STSClient, GetCallerIdentityCommand } = require("@aws-sdk/client-sts");
 const { CloudWatchLogsClient, DescribeLogStreamsCommand, GetLogEventsCommand, FilterLogEventsCommand } = require("@aws-sdk/client-cloudwatch-logs");
 
@@ -71,6 +72,28 @@ const first = await lambda.send(new GetLayerVersionByArnCommand({ Arn: JSON.pars
 say("layer download", Buffer.compare(Buffer.from(await (await fetch(first.Content.Location)).arrayBuffer()), ZipFile));
 await lambda.send(new DeleteLayerVersionCommand(layer));
 say("layer gone", await failure(new GetLayerVersionByArnCommand({ Arn: first.LayerVersionArn })));
+
+// Every paginator and waiter that the SDK has; lists of what cannot be made here are empty, or what holds it is not found.
+const account = "arn:aws:lambda:us-east-1:000000000000:", durable = account + "function:f:1/durable-execution/a/b";
+const given = {
+  FunctionName, LayerName: layer.LayerName, CodeSigningConfigArn: account + "code-signing-config:csc-" + "a".repeat(17), CapacityProviderName: "c",
+  DurableExecutionArn: durable, CheckpointToken: "AAAA",
+};
+const paged = {};
+for (const name of Object.keys(everything).filter((n) => n.startsWith("paginate"))) {
+  try {
+    let count = 0;
+    for await (const page of everything[name]({ client: lambda, pageSize: 1 }, given)) count += page.$metadata.httpStatusCode === 200;
+    paged[name.slice(8)] = count > 0;
+  } catch (error) {
+    paged[name.slice(8)] = error.name;
+  }
+}
+say("all paginators", paged);
+const waited = {};
+for (const name of Object.keys(everything).filter((n) => /^waitUntil/.test(n)))
+  waited[name.slice(9)] = (await everything[name](waiting, { FunctionName, Qualifier: name.includes("Version") ? "1" : undefined })).state;
+say("all waiters", waited);
 
 say("not found", await failure(new InvokeCommand({ FunctionName: "nobody" })));
 say("invalid", await failure(new CreateFunctionCommand({ ...make, FunctionName: "x".repeat(141) })));

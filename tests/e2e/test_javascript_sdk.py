@@ -56,6 +56,15 @@ class JavaScriptSdk(NodeCase, unittest.TestCase):
         self.check("pages", [True, 7])
         self.check("versions", ["$LATEST", "1"])
 
+    def test_every_paginator_and_waiter(self):
+        none = {"ListFunctionsByCodeSigningConfig", "ListFunctionVersionsByCapacityProvider", "GetDurableExecutionHistory", "GetDurableExecutionState"}
+        pages = self.said["all paginators"]
+        self.assertEqual({name for name, came in pages.items() if came is not True}, none)
+        self.assertEqual({pages[name] for name in none}, {"ResourceNotFoundException"})
+        self.assertEqual(len(pages), 16)
+        waited = self.said["all waiters"]
+        self.assertEqual((set(waited.values()), len(waited)), ({"SUCCESS"}, 6))
+
     def test_layers(self):
         self.check("layers", [[3], [3, 2, 1]])
         self.check("layer policy", [True])
