@@ -228,6 +228,24 @@ TEST(event_of_control_characters_fits)
 	buf_release(&out);
 }
 
+/* JSON inside of JSON is full of quotes: it stays text. */
+TEST(event_of_quotes_is_text)
+{
+	static char body[300000];
+	struct http_header type = {STR("Content-Type"), STR("application/json")};
+	struct url_request r = plain_request(&type, 1);
+	struct buf out;
+	memset(body, '"', sizeof body);
+	buf_init(&out, 8192);
+	CHECK_INT(url_event_begin(&out, &r), 0);
+	out.max = out.len + url_event_end_max(sizeof body);
+	CHECK_INT(url_event_end(&out, (struct str){body, sizeof body}, true), 0);
+	CLEANUP_JSON json_t *e = json_value_load_object(buf_str(&out), &(struct json_limits){0}, NULL);
+	CHECK(json_is_false(json_object_get(e, "isBase64Encoded")));
+	CHECK_INT(json_string_length(json_object_get(e, "body")), sizeof body);
+	buf_release(&out);
+}
+
 TEST(event_heads_with_any_bytes_are_json)
 {
 	static const struct http_header headers[] = {{STR("X-Latin"), STR("caf\xe9")}, {STR("User-Agent"), STR("\xff\xfe\"\\")}};
@@ -477,7 +495,7 @@ TEST(cors_replaces_what_the_function_says)
 
 TESTS(T(host_names_a_url), T(path_names_a_url), T(host_ports_and_names), T(event_has_the_form_of_version_2),
       T(event_leaves_out_what_is_not_there), T(event_of_a_signed_request), T(event_bodies_are_text_or_base64),
-      T(event_of_control_characters_fits), T(event_heads_with_any_bytes_are_json), T(answers_that_are_values), T(answers_that_are_http),
+      T(event_of_control_characters_fits), T(event_of_quotes_is_text), T(event_heads_with_any_bytes_are_json), T(answers_that_are_values), T(answers_that_are_http),
       T(answers_with_odd_bodies), T(answers_that_are_malformed), T(answers_of_a_stream_that_was_buffered),
       T(answers_have_a_bounded_number_of_headers), T(prelude_in_pieces_of_any_size), T(preludes_that_are_none), T(cors_origins),
       T(cors_of_a_preflight), T(cors_stars_with_credentials_are_what_was_asked_for), T(cors_replaces_what_the_function_says))

@@ -11,7 +11,7 @@
 #include "core/json/write.h"
 
 #define NAME_MAX_BYTES 65536u
-#define END_FIXED_BYTES 64u /* of what url_event_end writes around the body */
+#define END_SPARE_BYTES 65536u /* for what url_event_end writes around the body, and for some control characters */
 
 /* ---- headers ---- */
 
@@ -343,7 +343,7 @@ static bool is_utf8(struct str s)
 
 size_t url_event_end_max(size_t n)
 {
-	return BASE64_SIZE(n) + END_FIXED_BYTES;
+	return 2 * n + END_SPARE_BYTES; /* quotes, line ends and backslashes take two bytes each; base64 takes less */
 }
 
 static int put_base64(struct buf *out, struct str body)
