@@ -329,6 +329,14 @@ TEST(long_names_work)
 	reopen(&x);
 	CHECK_INT(count_groups(&x, &g), 1);
 	CHECK_STR(text_of(&x, name, NULL), "from a function\n");
+	char command[200]; /* the server was killed between making the folder and saying whose it is */
+	snprintf(command, sizeof command, "rm %s/=*/group.json", x.path);
+	ASSERT(system(command) == 0);
+	reopen(&x);
+	CHECK_INT(count_groups(&x, &g), 0);
+	s = logs_open_stream(x.logs, &x.version, NULL);
+	CHECK_INT(count_groups(&x, &g), 1);
+	log_stream_close(s);
 	fixture_release(&x);
 }
 

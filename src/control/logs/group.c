@@ -50,11 +50,16 @@ static void use_file(struct log_group *g)
 static int make_folder(struct log_group *g)
 {
 	int dir_fd = g->logs->config.dir_fd;
-	if (mkdirat(dir_fd, g->folder, 0700) < 0)
-		return errno == EEXIST ? 0 : -1;
+	struct group_meta m;
+	if (mkdirat(dir_fd, g->folder, 0700) < 0 && errno != EEXIST)
+		return -1;
 	if (!folder_is_hash(g->folder))
 		return 0;
-	struct group_meta m = {.created_ms = logs_wall_ms(g->logs)};
+	int known = group_meta_load(&m, dir_fd, g->folder);
+	group_meta_release(&m);
+	if (known)
+		return 0;
+	m = (struct group_meta){.created_ms = logs_wall_ms(g->logs)};
 	str_copy(m.name, sizeof m.name, str_from(g->name));
 	return group_meta_save(&m, dir_fd, g->folder, NULL);
 }
