@@ -4,6 +4,7 @@ import json
 import time
 import unittest
 
+import botocore.session
 from botocore.exceptions import ClientError
 
 from api_case import ARN, ApiCase, STUB, needs_server, unique
@@ -32,6 +33,12 @@ def handler(event, context):
 '''})
 
 
+knows_streams = unittest.skipUnless(
+    "InvokeWithResponseStream" in botocore.session.get_session().get_service_model("lambda").operation_names,
+    "this boto3 is too old for streams")
+
+
+@knows_streams
 class Streams(ApiCase):
     def stream(self, name, payload=b"{}", **more):
         """(answer, pieces, the closing event)"""
@@ -93,6 +100,7 @@ class Streams(ApiCase):
         self.assertEqual((pieces, complete), ([b"one ", b"[1]"], {"ErrorCode": "My.Type", "ErrorDetails": '{"errorMessage":"no"}'}))
 
 
+@knows_streams
 @needs_server
 class Streaming(ApiCase):
     stream = Streams.stream
