@@ -29,6 +29,8 @@ def handler(event, context):
         raise ValueError("as wanted")
     if event.get("rawPath") == "/slow":
         time.sleep(5)
+    if event.get("rawPath") == "/length":
+        return len(event["body"]), event["isBase64Encoded"]
     if event.get("rawPath") == "/keys":
         return [os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], os.environ["AWS_SESSION_TOKEN"]]
     if event.get("rawPath") == "/exit":
@@ -332,6 +334,11 @@ class Calls(UrlCase):
         status, headers, body = self.send(self.address, "/answer", "POST", json.dumps({"statusCode": 200, "body": text}).encode(), {"Content-Type": "application/json"})
         self.assertTrue(status == 200 and body.decode() == text, (status, body[:200]))
         self.assertEqual(len(self.send(self.address, "/long")[2]), 3000000)
+
+    def test_largest_body(self):
+        for kind, length, base64_encoded in (("image/png", 8388608, True), ("text/plain", 6291456, False)):
+            status, _, body = self.send(self.address, "/length", "POST", b"x" * 6291456, {"Content-Type": kind})
+            self.assertEqual((status, json.loads(body)), (200, [length, base64_encoded]))
 
     def test_answers(self):
         for value, status, body in (({"hello": 1}, 200, b'{"hello":1}'), ([1, True], 200, b"[1,true]"), ("text", 200, b"text"), (7, 200, b"7"), (None, 200, b"null"),
