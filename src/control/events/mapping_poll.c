@@ -12,6 +12,7 @@
 #define RECEIVE_MAX 1000u    /* messages of one receive */
 #define PAUSE_SECONDS 2u     /* after an error */
 #define LOOK_BACK_SECONDS 60 /* then the limit falls to what was used */
+#define FILTER_WORK_MAX (UINT64_C(1) << 26) /* steps (match.h) that one message may take, with all filters: well below a second */
 
 static struct mapping *mapping_of(struct mapping_poller *p)
 {
@@ -145,16 +146,18 @@ static void on_window(struct ev_timer *timer)
 
 /* ---- what was received ---- */
 
+/* What does not fit is deleted: when matching takes too long to know, the function gets the message. */
 static bool fits(struct mapping *m, const struct source_message *message)
 {
 	struct buf *text = &m->all->scratch;
+	uint64_t work = FILTER_WORK_MAX;
 	if (!m->config.filter_count)
 		return true;
 	buf_clear(text);
 	if (batch_write_filtered(text, message) < 0)
 		return false;
 	for (size_t i = 0; i < m->config.filter_count; i++) {
-		if (match_event(m->config.filters[i], buf_str(text)))
+		if (match_event_within(m->config.filters[i], buf_str(text), &work) || work == 0)
 			return true;
 	}
 	return false;
