@@ -318,7 +318,41 @@ TEST(a_parked_request_has_no_timeout)
 	CHECK_INT(rig_free(rig), 0);
 }
 
-TESTS(T(takes_bodies_of_any_size_whole), T(takes_chunked_bodies_with_trailers), T(reports_bodies_that_are_too_large),
+static void released(void *arg)
+{
+	((struct rig *)arg)->released_count++;
+}
+
+/* As one chunk; to HTTP/1.0, and where there is no body, their bytes or nothing. */
+TEST(pieces_in_one_chunk)
+{
+	static const struct {
+		const char *request, *want;
+	} cases[] = {
+		{GET("/wait"), "\r\n\r\n9\r\nheadptail\r\n0\r\n\r\n"},
+		{"GET /wait HTTP/1.0\r\n\r\n", "\r\n\r\nheadptail"},
+		{"HEAD /wait HTTP/1.1\r\nHost: x\r\n\r\n", "chunked\r\n\r\n"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct rig *rig = rig_new();
+		const struct http_piece pieces[] = {{.bytes = STR("head")}, {STR("p"), released, rig}, {.bytes = STR("tail")}};
+		CLEANUP_CLOSE int fd = rig_connect(rig, STR_NULL);
+		say(rig, fd, cases[i].request);
+		CHECK_INT(rig->parked_count, 1);
+		http_reply_start(rig->parked[0], &(struct http_reply){.status = 200}, -1);
+		CHECK(http_reply_write_pieces(rig->parked[0], pieces, ARRAY_LEN(pieces)));
+		CHECK(http_reply_write_pieces(rig->parked[0], NULL, 0)); /* would end the body, as a chunk */
+		http_reply_end(rig->parked[0], NULL, 0);
+		rig_run(rig);
+		const char *got = hear(rig, fd);
+		CHECK(got && strlen(got) > strlen(cases[i].want));
+		CHECK_STR(got + strlen(got) - strlen(cases[i].want), cases[i].want);
+		CHECK_INT(rig->released_count, 1);
+		CHECK_INT(rig_free(rig), 0);
+	}
+}
+
+TESTS(T(pieces_in_one_chunk), T(takes_bodies_of_any_size_whole), T(takes_chunked_bodies_with_trailers), T(reports_bodies_that_are_too_large),
       T(counts_bodies_against_the_pool), T(a_taken_body_stays_counted), T(sends_100_only_when_the_body_is_wanted),
       T(a_reply_before_the_body), T(streams_both_ways), T(a_slow_taker_slows_the_sender),
       T(a_peer_that_leaves_in_the_middle), T(sends_referenced_pieces_and_releases_each_once), T(slow_peers_are_cut_off),
