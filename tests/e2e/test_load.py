@@ -27,7 +27,7 @@ SLEEPER = {"app.py": "import time\ndef handler(e, c):\n    time.sleep(e['s'])\n 
 class Load(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server("--pool", "8")
+        cls.server = Server("--pool", "8", "--wait-ms", "30000")  # of a busy machine no call is refused
 
     @classmethod
     def tearDownClass(cls):

@@ -3,6 +3,7 @@ import os
 import sys
 import unittest
 
+import support  # noqa: F401 (it knows where the harness is)
 from harness import Server
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "soak"))
