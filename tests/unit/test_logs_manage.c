@@ -334,6 +334,9 @@ TEST(long_names_work)
 	ASSERT(system(command) == 0);
 	reopen(&x);
 	CHECK_INT(count_groups(&x, &g), 0);
+	CHECK_INT(make(&x, name, NULL), 0);
+	CHECK_INT(count_groups(&x, &g), 1);
+	ASSERT(system(command) == 0);
 	s = logs_open_stream(x.logs, &x.version, NULL);
 	CHECK_INT(count_groups(&x, &g), 1);
 	log_stream_close(s);

@@ -35,13 +35,23 @@ static int sync_folders(struct logs *l, struct error *err)
 	return fsync(l->config.dir_fd) < 0 ? error_sys(err, "cannot sync the folder of logs") : 0;
 }
 
+/* A folder that nobody had time to say whose it is. */
+static bool is_orphan(const struct logs *l, const char *folder)
+{
+	struct group_meta m;
+	bool known = group_meta_load(&m, l->config.dir_fd, folder);
+	group_meta_release(&m);
+	errno = EEXIST;
+	return folder_is_hash(folder) && !known;
+}
+
 int logs_create_group(struct logs *l, const struct logs_new_group *q, struct error *err)
 {
 	char folder[256];
 	struct group_meta m = {.created_ms = logs_wall_ms(l), .protected = q->protected};
 	if (str_copy(m.name, sizeof m.name, q->name) < 0 || folder_encode(folder, q->name) < 0)
 		return error_set(err, ERR_INVALID, "The log group's name is too long.");
-	if (mkdirat(l->config.dir_fd, folder, 0700) < 0)
+	if (mkdirat(l->config.dir_fd, folder, 0700) < 0 && !(errno == EEXIST && is_orphan(l, folder)))
 		return errno == EEXIST ? error_set(err, ERR_EXISTS, "The specified log group already exists")
 		                       : error_sys(err, "cannot make log folder %s", folder);
 	str_copy(m.class_name, sizeof m.class_name, q->class_name);
