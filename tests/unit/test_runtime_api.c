@@ -293,6 +293,31 @@ TEST(long_texts_wait_whole)
 	CHECK_INT(rig_free(r), 0);
 }
 
+/* To a runtime that waits, and to one that comes back for it. */
+TEST(an_event_names_its_tenant)
+{
+	for (int gone = 0; gone < 2; gone++) {
+		struct rig *r = rig_new();
+		struct http_blob blob = {0};
+		char tenant[] = "a b";
+		say(r, NEXT);
+		if (gone) {
+			close(r->client);
+			r->client = connect_client(r);
+			hear(r);
+		}
+		struct runtime_event e = {.request_id = "id-1", .function_arn = "arn:f", .trace_id = "Root=1",
+		                          .tenant_id = str_from(tenant), .payload = &blob};
+		runtime_api_deliver(&r->api, &e);
+		memset(tenant, 'x', 3);
+		CHECK(has(gone ? say(r, NEXT) : hear(r), "Lambda-Runtime-Aws-Tenant-Id: a b\r\n"));
+		say(r, ANSWER("id-1", "42") NEXT);
+		deliver(r, "id-2", "1");
+		CHECK(!has(hear(r), "Tenant-Id"));
+		CHECK_INT(rig_free(r), 0);
+	}
+}
+
 TEST(an_event_waits_for_a_runtime_that_reconnects)
 {
 	struct rig *r = rig_new();
@@ -613,6 +638,6 @@ TEST(a_restored_process_is_taken_over_while_it_waits)
 TESTS(T(a_runtime_waits_to_be_saved_and_goes_on), T(order_around_the_restore), T(hooks_that_fail_after_a_restore), T(credentials_for_sdks), T(an_owner_without_telemetry_says_so),
       T(a_restored_process_is_taken_over_while_it_waits), T(next_answer_next), T(wrong_order_and_wrong_id_are_refused), T(errors_carry_their_type), T(init_error_ends_init),
       T(init_error_with_a_late_body), T(init_error_that_is_too_large_or_breaks_off), T(long_texts_wait_whole),
-      T(an_event_waits_for_a_runtime_that_reconnects), T(an_undelivered_event_is_freed), T(faults_of_an_answer), T(an_answer_without_room),
+      T(an_event_names_its_tenant), T(an_event_waits_for_a_runtime_that_reconnects), T(an_undelivered_event_is_freed), T(faults_of_an_answer), T(an_answer_without_room),
       T(trailers_turn_an_answer_into_an_error), T(a_streamed_answer_goes_on_at_once), T(a_streamed_answer_with_a_length),
       T(a_streamed_answer_waits_for_its_taker), T(an_error_in_mid_stream), T(a_stream_that_breaks_off), T(a_stream_past_its_limit))
