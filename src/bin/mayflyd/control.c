@@ -31,6 +31,7 @@
 #define RESTART_MIN_MS 20u
 #define RESTART_MAX_MS 5000u
 #define DRAIN_EXTRA_S 5u
+#define CLOSED_WAIT_NS (2 * NS_PER_S) /* from closing its socket to its end */
 #define ENV_MAX 64
 #define CLOSE_RANGE_CLOEXEC_FLAG (1u << 2)
 
@@ -170,14 +171,20 @@ static handler *const handlers[IPC_TYPE_COUNT] = {
 	[IPC_READY] = on_ready,
 };
 
+static void on_drained(struct ev_timer *t);
+
 /* Control broke the rules or cannot be reached: it is ended, and its end starts the next. */
 static void give_up(struct server *s, const struct error *why)
 {
 	if (!s->control.pid || !s->control.io.loop)
 		return;
-	if (why->code != ERR_CLOSED)
-		log_error("mayfly-control is ended: %s", why->msg);
 	ev_io_stop(&s->control.io);
+	if (why->code == ERR_CLOSED || why->sys == EPIPE || why->sys == ECONNRESET) { /* it is ending by itself, and its status may say why */
+		s->control.drain.cb = on_drained;
+		ev_timer_after(s->loop, &s->control.drain, CLOSED_WAIT_NS);
+		return;
+	}
+	log_error("mayfly-control is ended: %s", why->msg);
 	kill(s->control.pid, SIGKILL);
 }
 
@@ -277,6 +284,7 @@ bool control_reaped(struct server *s, pid_t pid, int status)
 	if (!c->pid || pid != c->pid)
 		return false;
 	ev_io_stop(&c->io);
+	ev_timer_stop(&c->drain);
 	ipc_release(&c->ipc);
 	close(c->ipc.fd);
 	close(c->pidfd);
