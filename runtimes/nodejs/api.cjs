@@ -57,6 +57,7 @@ class Api {
     this.waiting = [done];
     this.onInvocation = null;
     this.lastWords = done;
+    if (this.wire !== null) this.wire.ref(); // the process must not end by an empty event loop before
   }
 
   /** Sends a POST alone, as the last report. */
