@@ -12,6 +12,7 @@ import unittest
 from support import MAYFLY, ROOT, alive, run
 
 LIMIT_SECONDS = 120
+STREAMS = ("stream-shell",)  # their answers are text
 
 
 class Run(unittest.TestCase):
@@ -52,7 +53,8 @@ class Run(unittest.TestCase):
                 # The server's own lines may stand anywhere.
                 said = re.sub(r"(?m)^\d{4}-\d\d-\d\dT.*\n", "", said)
                 part = re.search(r"^%s:?\n(.*?)(?=^$|^What to try)" % re.escape(name), said, re.M | re.S)[1]
-                self.assertTrue(json.loads(part.split("\n")[0]))
+                answer = part.split("\n")[0]
+                self.assertTrue(answer == "hello" if name in STREAMS else json.loads(answer), answer)
                 self.assertRegex(part, r"(?m)^cold start, .*\n  sandbox .*\n  init .*\n  function ")
 
     def test_help(self):
