@@ -324,6 +324,73 @@ TEST(answers_with_odd_bodies)
 	}
 }
 
+/* As many values as its size allows: none of them becomes a tree. */
+static void put_lists(struct buf *out, unsigned n)
+{
+	buf_puts(out, "[[]");
+	for (unsigned i = 1; i < n; i++)
+		buf_puts(out, ",[]");
+	buf_puts(out, "]");
+}
+
+static unsigned allocations;
+
+static void *counted(size_t n)
+{
+	allocations++;
+	return malloc(n);
+}
+
+TEST(answers_of_many_values_are_passed_on)
+{
+	static const struct {
+		const char *before, *after;
+		int rc;
+	} rows[] = {
+		{"", "", 0},
+		{" {\"a\": ", "}", 0},
+		{"{\"statusCode\":200,\"body\":", "}", 0},
+		{"{\"statusCode\":200,\"a\":", ",\"body\":\"x\"}", 0},
+		{"{\"statusCode\":200,\"headers\":", "}", -1},
+		{"{\"statusCode\":200,\"cookies\":", "}", -1},
+		{"{\"statusCode\":", "}", -1},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct url_answer a = {0};
+		struct buf text;
+		buf_init(&text, EVENT_MAX);
+		buf_puts(&text, rows[i].before);
+		put_lists(&text, 100000);
+		buf_puts(&text, rows[i].after);
+		allocations = 0;
+		json_set_alloc_funcs(counted, free);
+		CHECK_INT(url_answer_parse(&a, buf_str(&text)), rows[i].rc);
+		url_answer_release(&a);
+		json_set_alloc_funcs(malloc, free);
+		CHECK(allocations < 100);
+		buf_release(&text);
+	}
+}
+
+TEST(members_of_answers_are_found_as_written)
+{
+	struct url_answer a = {0};
+	CHECK_INT(url_answer_parse(&a, STR("\n{ \"a\\\"}\" : \"]}\\\\\" , \"n\" : { \"statusCode\" : 9 } , \"status\\u0043ode\" : 9 , \"\":[{}],"
+	                                   "\"statusCode\" : 203 , \"body\" : [ 1.0 , \"a b\" ] } ")), 0);
+	CHECK_INT(a.status, 203);
+	CHECK(str_eqz(a.body, "[1.0,\"a b\"]"));
+	url_answer_release(&a);
+	CHECK_INT(url_answer_parse(&a, STR("{\"status\\u0043ode\":204,\"body\":null}")), 0);
+	CHECK_INT(a.status, 204);
+	url_answer_release(&a);
+	CHECK_INT(url_answer_parse(&a, STR("{ }")), 0);
+	CHECK(str_eqz(a.body, "{}"));
+	url_answer_release(&a);
+	CHECK_INT(url_answer_parse(&a, STR(" \"a\\n\" ")), 0);
+	CHECK(str_eqz(a.body, "a\n"));
+	url_answer_release(&a);
+}
+
 TEST(answers_that_are_malformed)
 {
 	static const char *const rows[] = {
@@ -496,6 +563,6 @@ TEST(cors_replaces_what_the_function_says)
 TESTS(T(host_names_a_url), T(path_names_a_url), T(host_ports_and_names), T(event_has_the_form_of_version_2),
       T(event_leaves_out_what_is_not_there), T(event_of_a_signed_request), T(event_bodies_are_text_or_base64),
       T(event_of_control_characters_fits), T(event_of_quotes_is_text), T(event_heads_with_any_bytes_are_json), T(answers_that_are_values), T(answers_that_are_http),
-      T(answers_with_odd_bodies), T(answers_that_are_malformed), T(answers_of_a_stream_that_was_buffered),
+      T(answers_with_odd_bodies), T(answers_of_many_values_are_passed_on), T(members_of_answers_are_found_as_written), T(answers_that_are_malformed), T(answers_of_a_stream_that_was_buffered),
       T(answers_have_a_bounded_number_of_headers), T(prelude_in_pieces_of_any_size), T(preludes_that_are_none), T(cors_origins),
       T(cors_of_a_preflight), T(cors_stars_with_credentials_are_what_was_asked_for), T(cors_replaces_what_the_function_says))

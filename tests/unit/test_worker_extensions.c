@@ -286,6 +286,26 @@ TEST(the_eleventh_is_too_many)
 	rig_free(r);
 }
 
+/* Folders are none, but each start would look at all of them. */
+TEST(a_crowd_of_folders_is_too_many)
+{
+	for (int more = 0; more < 2; more++) {
+		struct rig *r = rig_extended(); /* has six entries, four by name */
+		for (int i = 0; i < 250 + more; i++) {
+			char path[sizeof LOWER + 32];
+			snprintf(path, sizeof path, LOWER "/extensions/d%d", i);
+			ASSERT(mkdirat(r->x.dir_fd, path, 0755) == 0);
+		}
+		struct worker *w = start(r, false);
+		CHECK(w);
+		tell_started(r, w, false, PARK_INVOCATION);
+		CHECK_INT(w->state == WORKER_STOPPING, more);
+		CLEANUP_FREE char *log = log_text(r);
+		CHECK_INT(has(log, "Error Type: TooManyExtensions\n"), more);
+		rig_free(r);
+	}
+}
+
 static const char *complain(struct rig *r, struct worker *w, int fd, unsigned place, const char *what)
 {
 	char text[384];
@@ -352,5 +372,5 @@ TEST(no_image_is_taken_of_them)
 
 TESTS(T(external_ones_are_found_in_the_layers), T(the_runtime_starts_behind_them), T(shutdown_comes_after_the_runtime),
       T(shutdown_does_not_wait_for_ever), T(a_report_waits_for_them), T(one_that_ends_ends_all), T(a_crash_behind_the_answer),
-      T(one_that_never_registers_is_a_timeout), T(the_eleventh_is_too_many),
+      T(one_that_never_registers_is_a_timeout), T(the_eleventh_is_too_many), T(a_crowd_of_folders_is_too_many),
       T(one_that_says_it_fails), T(no_image_is_taken_of_them))

@@ -232,6 +232,7 @@ enum api_url_found {
 };
 enum api_url_found api_url_take(struct api_call *call, struct http_request *req);
 bool api_url_signed(const struct api_call *call); /* AuthType AWS_IAM */
+bool api_url_covered(struct api_call *call); /* its signature is over the body, as Lambda wants it of URLs; false: refused */
 int api_url_authorize(struct api_call *call, const struct identity *who); /* the signature was right; -1: answered */
 int api_url_head(struct api_call *call);  /* the event's head, while the request is there; -1: answered */
 void api_url_event(struct api_call *call); /* the whole event; any thread */

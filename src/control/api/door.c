@@ -383,7 +383,7 @@ static void on_request(struct http_conn *conn, struct http_request *req)
 		return;
 	}
 	enum api_url_found found = api_url_take(call, req);
-	if (found == API_URL_FOUND && (!api_url_signed(call) || parse_signature(call, req) == 0))
+	if (found == API_URL_FOUND && (!api_url_signed(call) || (parse_signature(call, req) == 0 && api_url_covered(call))))
 		read_body(call);
 	if (found != API_URL_NONE)
 		return;

@@ -146,6 +146,14 @@ bool api_url_signed(const struct api_call *call)
 	return call->url->iam;
 }
 
+bool api_url_covered(struct api_call *call)
+{
+	if (call->auth.payload == SIGV4_PAYLOAD_BODY || call->auth.payload == SIGV4_PAYLOAD_HASH)
+		return true;
+	url_refuse(call, URL_FORBIDDEN);
+	return false;
+}
+
 static bool has_signature(const struct http_request *req)
 {
 	struct str authorization = http_header(req, STR("Authorization"));

@@ -3,7 +3,8 @@
  * An object with statusCode is one: statusCode (a number or digits, 200-599), headers (texts, numbers, booleans; null is left out), cookies (a
  * list of texts: one Set-Cookie each), body (a text; anything else as JSON; none), isBase64Encoded. Any other JSON is the body itself, of type
  * application/json with status 200, without blanks between its parts, a text without its quotes. What is no JSON is what a streaming
- * function sent through a URL that does not stream: with a prelude, or bytes as they are.
+ * function sent through a URL that does not stream: with a prelude, or bytes as they are. Memory is in proportion to the text, however many
+ * values it has: what is no text is passed on as written, and headers or cookies of more than 4096 values are malformed.
  *
  * Headers of the connection and the length are the server's and are dropped; a name that is no token makes the answer malformed, so that
  * nothing can be smuggled into a head. */

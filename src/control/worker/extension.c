@@ -20,12 +20,14 @@
 #define RUNTIME_LEFT_NS (700 * NS_PER_MS)
 #define INTERNAL_MS 500u
 #define EXTERNAL_MS 2000u
+#define ENTRIES_MAX 256u /* of extensions/ in all layers together, folders too, that a start looks at: it is on the loop */
 
 /* ---- which there are ---- */
 
 /* Names found in the layers, sorted; one more than there may be, which is then the one too many. */
 struct worker_names {
-	unsigned count;
+	unsigned count, seen;
+	bool crowded; /* more than ENTRIES_MAX: the rest is not read, at least one name is noted */
 	char name[LIMIT_EXTENSIONS + 1][EXTENSION_NAME_MAX + 1];
 };
 
@@ -45,12 +47,15 @@ static void forget_name(struct worker_names *l, const char *name)
 /* As Lambda: whatever is not a folder is to be started, also what cannot be. */
 static void note_names(struct worker_names *l, DIR *dir)
 {
-	for (struct dirent *d; (d = readdir(dir));) {
+	for (struct dirent *d; !l->crowded && (d = readdir(dir));) {
 		struct stat st;
 		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 			continue;
 		forget_name(l, d->d_name); /* a lower layer's is hidden */
-		if (l->count <= LIMIT_EXTENSIONS && fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode))
+		l->crowded = ++l->seen > ENTRIES_MAX;
+		if (l->count > LIMIT_EXTENSIONS)
+			continue;
+		if (l->crowded || (fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode)))
 			snprintf(l->name[l->count++], sizeof l->name[0], "%s", d->d_name);
 	}
 }
@@ -158,7 +163,7 @@ void worker_extension_failed(struct runtime_api *api, struct extension *e)
 	if (w->accused)
 		return;
 	w->accused = e;
-	if (w->state == WORKER_IDLE) { /* work that came meanwhile would be lost */
+	if (w->state == WORKER_IDLE || w->state == WORKER_FROZEN) { /* work that came meanwhile would be lost */
 		worker_accuse(w);
 		return;
 	}
@@ -172,7 +177,7 @@ static void refuse_too_many(struct worker *w)
 {
 	struct extension e = {.state = EXTENSION_LAUNCH_ERROR, .error_type = "TooManyExtensions"};
 	struct fault_text t;
-	memcpy(e.name, w->names->name[LIMIT_EXTENSIONS], sizeof e.name);
+	memcpy(e.name, w->names->name[w->names->count - 1], sizeof e.name);
 	worker_tell_extension(w, &e);
 	fault_simple(&t, "Extension.LaunchError", "ErrTooManyExtensions");
 	fail(w, &t, t.type);
@@ -187,7 +192,7 @@ void worker_take_extensions(struct worker *w)
 /* After its time limit was set. */
 void worker_check_extensions(struct worker *w)
 {
-	if (w->names && w->names->count > LIMIT_EXTENSIONS)
+	if (w->names && (w->names->crowded || w->names->count > LIMIT_EXTENSIONS))
 		refuse_too_many(w);
 	free(STEAL_PTR(w->names));
 }
@@ -352,18 +357,27 @@ static bool has_extensions(const struct worker *w)
 	return w->api_open && w->api.extensions && w->api.extensions->count;
 }
 
-unsigned fleet_leave(struct fleet *f)
+/* Telling of one may move others from list to list. */
+static struct worker *next_to_leave(struct fleet *f)
 {
 	static const enum worker_state states[] = {WORKER_IDLE, WORKER_FROZEN};
-	unsigned left = 0;
 	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
 		LIST_FOREACH(link, &f->states[states[i]]) {
 			struct worker *w = CONTAINER_OF(link, struct worker, by_state);
-			if (!has_extensions(w))
-				continue;
-			worker_stop(w, 0);
-			f->events->on_stopping(f->arg, w);
+			if (has_extensions(w))
+				return w;
 		}
+	}
+	return NULL;
+}
+
+unsigned fleet_leave(struct fleet *f)
+{
+	unsigned left = 0;
+	struct worker *w;
+	while ((w = next_to_leave(f))) {
+		worker_stop(w, 0);
+		f->events->on_stopping(f->arg, w);
 	}
 	LIST_FOREACH(link, &f->states[WORKER_STOPPING])
 		left += CONTAINER_OF(link, struct worker, by_state)->leaving;
