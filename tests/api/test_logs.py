@@ -245,6 +245,20 @@ class Events(Logs):
                                              "extractedValues": {"$ip": "1.2.3.5", "$user": "you", "$size": "11"}}])
         found = self.logs.test_metric_filter(filterPattern="{ $.a.b = 1 }", logEventMessages=['{"a": {"b": 1}}'])
         self.assertEqual(found["matches"][0]["extractedValues"], {"$.a.b": "1"})
+        costly, long = "?%.{0,240}Q% ?%.{0,240}Z%", "a" * 60000
+        self.assertEqual(self.logs.test_metric_filter(filterPattern=costly, logEventMessages=[long])["matches"], [])
+        with self.assertRaisesRegex(self.logs.exceptions.InvalidParameterException, "too long to be tested together"):
+            self.logs.test_metric_filter(filterPattern=costly, logEventMessages=[long] * 50)
+
+    def test_an_event_larger_than_a_calls_work_is_passed(self):
+        group = self.group("s")
+        self.put(group, "s", '{"a": 1, "b": "%s"}' % ("x" * 1000000))
+        self.put(group, "s", '{"a": 2}')
+        pages = self.logs.get_paginator("filter_log_events").paginate(logGroupName=group, filterPattern="{ $.a >= 1 }", PaginationConfig={"MaxItems": 10})
+        found = []
+        for _, page in zip(range(10), pages):
+            found += [json.loads(e["message"])["a"] for e in page["events"]]
+        self.assertEqual(found, [1, 2])
 
 
 class Functions(Logs):

@@ -275,6 +275,15 @@ static void write_match(const struct logs_request *q, const struct pattern *p, u
 	json_write_close(q->w);
 }
 
+/* All messages are matched at once, on the loop. */
+static bool too_much(const struct pattern *p, const struct str *messages, int n)
+{
+	uint64_t bytes = 0;
+	for (int i = 0; i < n; i++)
+		bytes += messages[i].n;
+	return n > 1 && bytes * logs_pattern_cost(p) > LOGS_SCAN_BYTES;
+}
+
 int logs_TestMetricFilter(const struct logs_request *q)
 {
 	struct str text, messages[TEST_MESSAGES_MAX];
@@ -286,6 +295,10 @@ int logs_TestMetricFilter(const struct logs_request *q)
 	struct pattern *p = logs_pattern_new(text, q->err);
 	if (!p)
 		return -1;
+	if (too_much(p, messages, n)) {
+		logs_pattern_free(p);
+		return error_set(q->err, ERR_INVALID, "The messages are too long to be tested together with this pattern: send fewer or shorter ones.");
+	}
 	json_write_key(q->w, "matches");
 	json_write_array(q->w);
 	for (int i = 0; i < n; i++) {

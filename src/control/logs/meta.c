@@ -11,7 +11,7 @@
 #include "core/json/value.h"
 #include "core/json/write.h"
 
-#define META_MAX_BYTES 65536u
+#define META_MAX_BYTES 262144u
 
 static void meta_path(char dst[SEGMENT_PATH_SIZE], const char *folder, const char *file)
 {

@@ -8,7 +8,6 @@
 #define MEMORY_MAX (256u * 1024)
 #define COST_JSON 8u       /* parsing an event against looking for a word in it */
 #define COST_FIELDS 2u
-#define COST_POSITIONS 4u  /* positions of a regular expression that are worth one */
 
 struct pattern {
 	struct arena memory;
@@ -91,7 +90,7 @@ static int parse(struct pattern *p, struct scan *s)
 		p->terms = terms_parse(s);
 		p->cost += p->terms ? p->terms->count / 4 : 0;
 	}
-	p->cost += s->regex_positions / COST_POSITIONS;
+	p->cost += s->regex_positions; /* each may be looked at for each byte */
 	return p->members || p->fields || p->terms ? 0 : -1;
 }
 

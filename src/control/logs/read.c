@@ -19,6 +19,7 @@ struct walk {
 	unsigned limit;
 	uint64_t page_bytes, scanned_bytes, scan_max;
 	struct position at; /* where it stopped */
+	bool begun;         /* a record was looked at */
 	bool stopped;       /* by a limit, not by the end */
 	bool (*wants)(struct walk *w, const struct record *r, void *arg);
 	void *arg;
@@ -57,9 +58,12 @@ static bool take(struct walk *w, const struct record *r, uint64_t segment)
 	return true;
 }
 
-static bool spent(const struct walk *w, const struct reader *r)
+/* Asked when a record has been read. The first one of a call is always looked at, however large: else no call would pass it. */
+static bool spent(struct walk *w, const struct reader *r)
 {
-	return w->scanned_bytes + r->scanned_bytes >= w->scan_max;
+	bool first = !w->begun;
+	w->begun = true;
+	return !first && w->scanned_bytes + r->scanned_bytes >= w->scan_max;
 }
 
 static bool is_wanted(struct walk *w, const struct record *rec)
